@@ -1,0 +1,1 @@
+//! The benches of taskx; each file beside this one is a target of its own.

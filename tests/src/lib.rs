@@ -1,0 +1,1 @@
+//! The tests of taskx; each file beside this one is a target of its own.
