@@ -1,1 +1,8 @@
-//! taskx-core
+//! The words, the path and the worker of taskx, without any SQL.
+
+pub mod error;
+pub mod inspect;
+pub mod job;
+pub mod outcome;
+pub mod schedule;
+pub mod store;

@@ -1,0 +1,359 @@
+//! The worker's seam to a database. Batch-first: every verb takes many rows and is one statement or
+//! one transaction. The contract is the conformance suite (`taskx_core::testing::conformance`).
+//!
+//! Rules that hold for every verb of every store:
+//! - Time is the database's clock, never the caller's.
+//! - A write for a running job says `id`, `owner` and `fence`; where no row fits, the worker has
+//!   lost the job and nothing is written.
+//! - An error is [`ErrorKind::Transient`](crate::error::ErrorKind::Transient) unless the same call
+//!   would fail again on a healthy database.
+//! - A call that failed has changed nothing, or its commit's answer was lost; both are answered by
+//!   repeating the call.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+
+use crate::{
+    error::Result,
+    job::{ClaimedJob, JobId, NewJob, WorkerId},
+    outcome::Settlement,
+    schedule::{DueSchedule, Firing, ScheduleRow},
+};
+
+/// The databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Engine {
+    /// In this process's memory, for tests.
+    Memory,
+    /// SQLite, embedded.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL or MariaDB.
+    Mysql,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL",
+        })
+    }
+}
+
+/// What became of a [`NewJob`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored by this call.
+    New,
+    /// A live or finished job of this id was there already (only with [`NewJob::check_id`]).
+    Existing,
+}
+
+/// A request for jobs of one queue.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The worker row that shall hold them. A row that has been ended gets nothing.
+    pub owner: WorkerId,
+    /// Name of the queue. A paused queue gives nothing.
+    pub queue: Cow<'static, str>,
+    /// Wire names (and aliases) of the tasks that the worker knows; others are left alone.
+    pub tasks: Arc<[String]>,
+    /// The most jobs to claim, 1 to 1,000.
+    pub limit: u32,
+    /// Start after this place: (priority, id) of the last job of a full batch. A hint that spares
+    /// walking over dead rows; `None` starts at the front.
+    pub after: Option<(i16, JobId)>,
+}
+
+/// What became of a [`Settlement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Written by this call.
+    Done,
+    /// It had been written before: the job is finished with this owner and fence.
+    Already,
+    /// The job is not held by this owner and fence any more; nothing was written.
+    Lost,
+}
+
+/// A worker row to be made.
+#[derive(Debug, Clone)]
+pub struct NewWorker {
+    /// Its id, random.
+    pub id: WorkerId,
+    /// The service's name (default: the package's).
+    pub service: String,
+    /// Name of the host, for people only.
+    pub host: String,
+    /// The process id, for people only.
+    pub pid: i32,
+    /// Version of the application.
+    pub version: String,
+    /// How long the lease runs from now.
+    pub lease: Duration,
+    /// Wire names and aliases of its tasks, with what is told of them to operators.
+    pub tasks: Vec<TaskRow>,
+}
+
+/// What the table of tasks keeps of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// Its wire name or an alias.
+    pub name: String,
+    /// The service that declares it.
+    pub owner: String,
+    /// Names and types of its arguments, as JSON: `[{"name": "to", "type": "String"}]`.
+    pub arguments: String,
+    /// The version of its arguments' shape.
+    pub version: i32,
+}
+
+/// A renewal of worker rows.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// The rows of one process; it may have several after a lost claim connection.
+    pub workers: Vec<WorkerId>,
+    /// How long their leases run from now.
+    pub lease: Duration,
+    /// The jobs that are executing now (not those in the buffer): suspects if the process dies.
+    pub running: Vec<JobId>,
+    /// Progress to be written, with the owner and fence that it is written under.
+    pub progress: Vec<Progress>,
+}
+
+/// A running job's progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// The job.
+    pub id: JobId,
+    /// The worker row that holds it.
+    pub owner: WorkerId,
+    /// Its fence.
+    pub fence: i64,
+    /// A JSON object `{"percent": .., "message": ".."}`.
+    pub text: String,
+}
+
+/// The answer to a [`Renewal`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// The rows whose lease was renewed; what is missing has been ended, and its jobs are lost.
+    pub alive: Vec<WorkerId>,
+    /// Those of `running` whose cancellation has been asked for.
+    pub cancelled: Vec<JobId>,
+}
+
+/// A worker row whose lease has ended or whose presence lock is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suspect {
+    /// The row.
+    pub id: WorkerId,
+    /// When it was last renewed.
+    pub renewed_at: DateTime<Utc>,
+    /// Whether its lease has ended by the database's clock.
+    pub expired: bool,
+}
+
+/// A job that was taken back from a dead worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescued {
+    /// The job.
+    pub id: JobId,
+    /// Its queue.
+    pub queue: String,
+    /// Whether it was quarantined, having been there at too many deaths of a process.
+    pub quarantined: bool,
+}
+
+/// The answer to [`Store::promote`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Promoted {
+    /// The queues in which jobs became available, each once.
+    pub queues: Vec<String>,
+    /// How many jobs became available. As many as the limit: call again at once.
+    pub count: usize,
+    /// How long until the next job is due; `None` if none waits for a time.
+    pub next_due: Option<Duration>,
+}
+
+/// News that another session or process committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wake {
+    /// Something may be available in this queue.
+    Queue(String),
+    /// Something may have changed anywhere.
+    Any,
+    /// The cancellation of this job was asked for.
+    Cancel(JobId),
+}
+
+/// How a store tells of other processes' commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeSource {
+    /// By messages to the sender given to [`Store::watch`].
+    Messages,
+    /// Not at all: the worker polls, faster while jobs flow.
+    Poll,
+}
+
+/// How many rows a call took away, and whether more wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Finished jobs deleted.
+    pub jobs: usize,
+    /// Whether the limit was reached: call again.
+    pub more: bool,
+}
+
+/// The worker's seam. Sealed until 1.0: implemented by the memory store and by taskx-diesel.
+#[async_trait]
+pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
+    /// Which database.
+    fn engine(&self) -> Engine;
+
+    /// Brings the schema up to date, under a lock; a no-op where it is.
+    ///
+    /// # Errors
+    /// `Schema` if the database is newer than this program knows, `Transient`/`Store` otherwise.
+    async fn migrate(&self) -> Result<()>;
+
+    /// Fails unless the schema is the one that this program needs.
+    ///
+    /// # Errors
+    /// `Schema`, naming the command that mends it.
+    async fn check_schema(&self) -> Result<()>;
+
+    /// Inserts jobs in one transaction; durable when it returns. The answers come in the order of
+    /// `jobs`. Wakes listeners of the queues after the commit.
+    ///
+    /// # Errors
+    /// Any, and then no row of the batch is stored (or the commit's answer was lost).
+    async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>>;
+
+    /// Claims available jobs of one queue in the order (priority, id): attempt and fence raised by
+    /// one, state running, owner set, `claimed_at` now. Jobs marked solo come alone: a claim gives
+    /// either one solo job or only others.
+    ///
+    /// # Errors
+    /// Transient ones; what was claimed by a lost answer is held by `owner` and comes back when
+    /// that row is retired or rescued, so a worker claims under a new row after one.
+    async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>>;
+
+    /// Writes how attempts ended, in one transaction; durable when it returns. Answers in order.
+    /// Each settlement stands for itself: a lost one changes nothing for the others.
+    ///
+    /// # Errors
+    /// Any, and then none of the batch is written (or the commit's answer was lost).
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>>;
+
+    /// Makes up to `limit` jobs available whose time has come (scheduled and retryable ones).
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn promote(&self, limit: u32) -> Result<Promoted>;
+
+    /// Moves available jobs of `queue`, among the first `limit`, whose task no live worker names,
+    /// to the state parked; answers how many.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize>;
+
+    /// Makes a worker row with its task list, and brings parked jobs of those tasks back.
+    ///
+    /// # Errors
+    /// Transient ones; repeating the call with the same id is a no-op.
+    async fn register(&self, worker: &NewWorker) -> Result<()>;
+
+    /// Renews the leases of a process's worker rows and writes progress. Rows that were ended are
+    /// not revived.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed>;
+
+    /// The worker rows other than `besides` that may be dead: lease expired by the database's
+    /// clock, or presence lock free now (never within 10 s after the server's start).
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>>;
+
+    /// Ends the row of a dead worker and makes its jobs available again: the attempt is not
+    /// counted, `crash_count` rises for all of them, jobs that were executing at its last renewal
+    /// come back marked solo; a job whose `crash_count` reaches `crash_limit` is quarantined. The
+    /// row is ended only if it was not renewed since `suspect` was read.
+    ///
+    /// # Errors
+    /// Transient ones; repeating the call finishes what was begun.
+    async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>>;
+
+    /// The orderly end of a worker row: whatever it still holds is given back (available at once,
+    /// the attempt not counted), and the row is removed. Answers how many jobs it still held.
+    ///
+    /// # Errors
+    /// Transient ones; repeating the call is a no-op.
+    async fn retire(&self, worker: WorkerId) -> Result<usize>;
+
+    /// Takes (or keeps) the presence lock of a worker row, on a connection of its own.
+    /// `false` where the engine or its set-up has none: then only the lease tells.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn hold_presence(&self, worker: WorkerId) -> Result<bool>;
+
+    /// Deletes finished jobs whose retention has passed, at most `limit`, with their attempts, and
+    /// slot rows older than 30 days. Live jobs are never touched.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn prune(&self, limit: u32) -> Result<Pruned>;
+
+    /// Makes the schedules of `owner` what `declared` says: new ones inserted, changed ones updated
+    /// (only by a declaration whose version is not older), those no longer declared marked and not
+    /// fired. Schedules of other owners and dynamic ones are left alone.
+    ///
+    /// # Errors
+    /// `Conflict` if a name belongs to another owner; transient ones.
+    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()>;
+
+    /// The live, unpaused schedules among `tasks` whose `next_slot` is due or not yet known, and
+    /// how long until the next of the others is.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn due_schedules(&self, tasks: &[String]) -> Result<(Vec<DueSchedule>, Option<Duration>)>;
+
+    /// Fires slots of one schedule in one transaction: for each slot that has no row yet, the
+    /// unique `(schedule, slot)` row and its job; then the schedule's position moves forward,
+    /// never back. Answers the jobs that this call inserted.
+    ///
+    /// # Errors
+    /// Transient ones; repeating the call is a no-op for slots already fired.
+    async fn fire(&self, firing: &Firing) -> Result<Vec<JobId>>;
+
+    /// The database's clock.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn now(&self) -> Result<DateTime<Utc>>;
+
+    /// Starts to tell `wake` of other processes' commits until it is closed. Never returns an
+    /// error: it reconnects, and sends [`Wake::Any`] after each gap.
+    async fn watch(&self, wake: mpsc::UnboundedSender<Wake>) -> WakeSource;
+
+    /// For tests: moves every time in the database back by `by`, as if that long had passed.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn travel(&self, by: Duration) -> Result<()>;
+}
