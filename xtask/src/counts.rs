@@ -61,6 +61,7 @@ impl AddAssign for Counts {
     }
 }
 
+/// The closing line, in the words that readers of CI logs know.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { passed, failed, ignored } = self;

@@ -1,6 +1,6 @@
 //! The database servers that the tests run against: ours, or those that the caller has named.
 
-use std::{env, process::Command, thread};
+use std::{env, fs, path::Path, process::Command, thread};
 
 use anyhow::{Result, anyhow};
 use xtask::servers::{Durability, Engine, Server};
@@ -62,6 +62,20 @@ impl Engines {
     /// Puts the URLs into the environment of a command.
     pub(crate) fn export(&self, command: &mut Command) {
         command.envs(self.running.iter().map(|(engine, source)| (engine.variable(), source.url())));
+    }
+
+    /// Copies the logs of our servers to `folder`, which survives them, and says so.
+    pub(crate) fn keep_logs(&self, folder: &Path) {
+        for (engine, source) in &self.running {
+            let Source::Ours(server) = source else { continue };
+            let kept = folder.join(format!("{engine}.log"));
+            let copied =
+                fs::create_dir_all(folder).and_then(|()| fs::copy(server.log_file(), &kept));
+            match copied {
+                Ok(_) => eprintln!("==> the log of {engine}: {}", kept.display()),
+                Err(error) => eprintln!("==> the log of {engine} is lost: {error}"),
+            }
+        }
     }
 }
 

@@ -59,8 +59,12 @@ pub(crate) fn ci(
     let mut report = Report::new(interrupt);
     report.step("packages", || prerequisites::all(interrupt, permission))?;
     check_steps(&mut report, workspace, interrupt)?;
+    let mut counts = None;
     report.step("tests", || {
-        test(workspace, interrupt, &test::Options { permission, ..Default::default() })
+        let options = test::Options { permission, ..Default::default() };
+        let tested = test(workspace, interrupt, &options)?;
+        counts = Some(tested.counts);
+        tested.verdict()
     })?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
     if workspace.has_subcommand("deny") {
@@ -69,7 +73,11 @@ pub(crate) fn ci(
         eprintln!("\n==> LEFT OUT: licences and sources, since cargo-deny is not installed");
         eprintln!("==> (cargo xtask deny --install)");
     }
-    report.finish()
+    let verdict = report.finish();
+    if let Some(counts) = counts {
+        println!("{counts}");
+    }
+    verdict
 }
 
 /// Licences, bans and sources of all dependencies, as `deny.toml` allows them.

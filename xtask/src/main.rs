@@ -121,7 +121,11 @@ fn chore(interrupt: &Interrupt) -> Result<()> {
     let Request { chore, durability, options } = Request::parse(env::args_os().skip(1))?;
     let workspace = Workspace::find()?;
     match chore.as_deref() {
-        Some("test") => test::test(&workspace, interrupt, &options),
+        Some("test") => {
+            let tested = test::test(&workspace, interrupt, &options)?;
+            println!("{}", tested.counts);
+            tested.verdict()
+        }
         Some("db") => db(interrupt, options.permission, durability),
         Some("check") => gate::check(&workspace, interrupt, options.permission),
         Some("quickstart") => quickstart::quickstart(&workspace, interrupt),

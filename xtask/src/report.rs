@@ -39,7 +39,7 @@ impl Report {
         let failure = run().err().map(|error| format!("{error:#}"));
         let took = began.elapsed();
         match &failure {
-            None => eprintln!("==> {name}: passed in {:.1} s", took.as_secs_f64()),
+            None => eprintln!("==> {name}: ok in {:.1} s", took.as_secs_f64()),
             Some(failure) => eprintln!("==> {name}: FAILED: {failure}"),
         }
         self.steps.push(Step { name: name.to_owned(), took, failure });
@@ -53,7 +53,7 @@ impl Report {
     pub(crate) fn finish(self) -> Result<()> {
         eprintln!();
         for Step { name, took, failure } in &self.steps {
-            let verdict = if failure.is_none() { "passed" } else { "FAILED" };
+            let verdict = if failure.is_none() { "ok    " } else { "FAILED" };
             eprintln!("{verdict} {:>7.1} s  {name}", took.as_secs_f64());
         }
         let failed: Vec<&str> = self

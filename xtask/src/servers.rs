@@ -286,10 +286,10 @@ impl Server {
         self.home.path()
     }
 
-    /// The end of what the server has written to its log.
+    /// The server's log, from before its first start on. It goes with the server.
     #[must_use]
-    pub fn log(&self) -> String {
-        self.home.log_since(0)
+    pub fn log_file(&self) -> PathBuf {
+        self.home.log_file()
     }
 
     /// Stops the server in an orderly way: clients are cut off, nothing committed is lost even with
@@ -360,11 +360,18 @@ impl Server {
             }
             thread::sleep(GLANCE);
         }
-        bail!("{engine} did not accept connections within {PATIENCE:?}; its log:\n{}", self.log())
+        bail!(
+            "{engine} did not accept connections within {PATIENCE:?}; its log:\n{}",
+            self.home.log_since(0)
+        )
     }
 
     fn failed(&self, status: ExitStatus) -> anyhow::Error {
-        anyhow::anyhow!("{} did not start ({status}); its log:\n{}", self.engine, self.log())
+        anyhow::anyhow!(
+            "{} did not start ({status}); its log:\n{}",
+            self.engine,
+            self.home.log_since(0)
+        )
     }
 
     /// Signals the server and waits until it has ended.
@@ -376,7 +383,10 @@ impl Server {
         let began = Instant::now();
         while child.try_wait()?.is_none() {
             if began.elapsed() > PATIENCE {
-                bail!("{engine} did not stop within {PATIENCE:?}; its log:\n{}", self.log());
+                bail!(
+                    "{engine} did not stop within {PATIENCE:?}; its log:\n{}",
+                    self.home.log_since(0)
+                );
             }
             thread::sleep(GLANCE);
         }

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Instant,
 };
 
@@ -22,6 +22,9 @@ use crate::{
 /// Where nextest leaves its report, as `.config/nextest.toml` says.
 const NEXTEST_REPORT: &str = "target/nextest/default/junit.xml";
 
+/// Where the servers' logs are kept when a test has failed.
+const LOGS: &str = "target/servers";
+
 /// What is to be tested.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -32,11 +35,35 @@ pub(crate) struct Options {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Starts the servers, runs all tests, ends the servers, and prints what was counted.
+/// What came of a run that reached its end.
+#[derive(Debug)]
+pub(crate) struct Tested {
+    /// All that was counted.
+    pub(crate) counts: Counts,
+    complaints: Vec<String>,
+}
+
+impl Tested {
+    /// # Errors
+    /// When a test failed, none passed, or a runner failed for another reason.
+    pub(crate) fn verdict(&self) -> Result<()> {
+        if self.complaints.is_empty() {
+            return Ok(());
+        }
+        bail!("{}", self.complaints.join("; "))
+    }
+}
+
+/// Starts the servers, runs all tests, ends the servers, and says what was run.
 ///
 /// # Errors
-/// When something is missing, does not compile, or fails.
-pub(crate) fn test(workspace: &Workspace, interrupt: &Interrupt, options: &Options) -> Result<()> {
+/// When something is missing or does not compile, so that nothing was counted. Failed tests are no
+/// error here: see [`Tested::verdict`].
+pub(crate) fn test(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    options: &Options,
+) -> Result<Tested> {
     let began = Instant::now();
     let engines = if options.only_sqlite {
         eprintln!("==> SQLite only: PostgreSQL and MariaDB are left out");
@@ -55,33 +82,29 @@ pub(crate) fn test(workspace: &Workspace, interrupt: &Interrupt, options: &Optio
     };
     let run = Run { workspace, interrupt, options, engines: engines.as_ref() };
     let outcome = run.everything();
-    let ended = Instant::now();
-    drop(engines);
-    if !options.only_sqlite {
-        eprintln!("==> servers ended in {:.1} s", ended.elapsed().as_secs_f64());
+    let some_failed = outcome.as_ref().is_ok_and(|parts| !parts.iter().all(Part::is_fine));
+    if let Some(engines) = engines {
+        if some_failed {
+            engines.keep_logs(&workspace.root().join(LOGS));
+        }
+        drop(engines);
+        eprintln!("==> the servers are gone");
     }
 
-    let parts = outcome?;
-    let mut total = Counts::default();
-    let mut complaints = Vec::new();
-    for part in &parts {
-        println!("{}: {}", part.name, part.counts);
-        total += part.counts;
-        complaints.extend(part.complaint.clone());
+    let mut tested = Tested { counts: Counts::default(), complaints: Vec::new() };
+    let mut runs = Vec::new();
+    for Part { name, counts, complaint } in outcome? {
+        tested.counts += counts;
+        tested.complaints.extend(complaint);
+        runs.push(format!("{} by {name}", counts.passed + counts.failed));
     }
-    let databases = if options.only_sqlite { "SQLite" } else { "SQLite, PostgreSQL, MariaDB" };
-    println!("{databases}, in {:.0} s:", began.elapsed().as_secs_f64());
-    println!("{} passed, {} failed", total.passed, total.failed);
-    if total.failed > 0 {
-        complaints.push(format!("{} tests failed", total.failed));
+    if tested.counts.passed == 0 {
+        tested.complaints.push("no test passed".to_owned());
     }
-    if total.passed == 0 {
-        complaints.push("no test passed".to_owned());
-    }
-    if complaints.is_empty() {
-        return Ok(());
-    }
-    bail!("{}", complaints.join("; "))
+    let databases = if options.only_sqlite { "SQLite" } else { "SQLite, PostgreSQL and MariaDB" };
+    let seconds = began.elapsed().as_secs_f64();
+    eprintln!("==> tests on {databases}: {}, in {seconds:.0} s", runs.join(", "));
+    Ok(tested)
 }
 
 /// The tests of one runner.
@@ -91,6 +114,21 @@ struct Part {
     counts: Counts,
     /// What is wrong although every counted test may have passed.
     complaint: Option<String>,
+}
+
+impl Part {
+    fn new(name: &'static str, counts: Counts, status: ExitStatus) -> Self {
+        let complaint = match counts.failed {
+            0 => (!status.success()).then(|| format!("{name}: {status}")),
+            1 => Some(format!("1 test failed by {name}")),
+            failed => Some(format!("{failed} tests failed by {name}")),
+        };
+        Self { name, counts, complaint }
+    }
+
+    fn is_fine(&self) -> bool {
+        self.complaint.is_none()
+    }
 }
 
 struct Run<'a> {
@@ -111,7 +149,7 @@ impl Run<'_> {
         let mut parts = vec![self.nextest()?];
         if self.options.arguments.is_empty() {
             let command = self.cargo(&["test", "--doc", "--no-fail-fast"]);
-            parts.push(self.libtest("doctests", command)?);
+            parts.push(self.libtest("cargo test --doc", command)?);
         } else {
             eprintln!("==> the doctests are left out: arguments for cargo nextest were given");
         }
@@ -133,8 +171,7 @@ impl Run<'_> {
         let text = fs::read_to_string(&report)
             .with_context(|| format!("cargo nextest ({status}) counted no test"))?;
         let counts = Counts::from_junit(&text).with_context(|| report.display().to_string())?;
-        let complaint = (!status.success()).then(|| format!("cargo nextest: {status}"));
-        Ok(Part { name: "cargo nextest", counts, complaint })
+        Ok(Part::new("cargo nextest", counts, status))
     }
 
     /// Runs cargo test; its lines are passed on and the results among them added up.
@@ -144,8 +181,7 @@ impl Run<'_> {
         let status = self.interrupt.run_reading(&mut command, |child| {
             pass_on(child, |line| counts.add_libtest_line(line))
         })?;
-        let complaint = (!status.success()).then(|| format!("{name}: {status}"));
-        Ok(Part { name, counts, complaint })
+        Ok(Part::new(name, counts, status))
     }
 
     /// `cargo ARGUMENTS` for the members and features to be tested, with the servers' URLs.

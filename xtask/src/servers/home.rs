@@ -123,7 +123,7 @@ impl Home {
         self.watchdog.order(signal, Target::Process(process))
     }
 
-    fn log_file(&self) -> PathBuf {
+    pub(super) fn log_file(&self) -> PathBuf {
         self.path().join("log")
     }
 
