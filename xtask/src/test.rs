@@ -168,8 +168,12 @@ impl Run<'_> {
         command.env_remove("NEXTEST_PROFILE").env_remove("NEXTEST_RETRIES");
         command.args(&self.options.arguments);
         let status = self.interrupt.run(&mut command)?;
-        let text = fs::read_to_string(&report)
-            .with_context(|| format!("cargo nextest ({status}) counted no test"))?;
+        let text = match fs::read_to_string(&report) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!("cargo nextest ended before any test ran ({status})")
+            }
+            read => read.with_context(|| report.display().to_string())?,
+        };
         let counts = Counts::from_junit(&text).with_context(|| report.display().to_string())?;
         Ok(Part::new("cargo nextest", counts, status))
     }
