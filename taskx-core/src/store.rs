@@ -10,6 +10,8 @@
 //! - A call that failed has changed nothing, or its commit's answer was lost; both are answered by
 //!   repeating the call.
 
+pub mod memory;
+
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -331,7 +333,8 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Transient ones.
-    async fn due_schedules(&self, tasks: &[String]) -> Result<(Vec<DueSchedule>, Option<Duration>)>;
+    async fn due_schedules(&self, tasks: &[String])
+    -> Result<(Vec<DueSchedule>, Option<Duration>)>;
 
     /// Fires slots of one schedule in one transaction: for each slot that has no row yet, the
     /// unique `(schedule, slot)` row and its job; then the schedule's position moves forward,
