@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod apply;
+pub mod clock;
 pub mod config;
 pub mod context;
 mod current;
@@ -29,5 +30,7 @@ pub mod schedule;
 pub mod state;
 pub mod store;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod verdict;
 pub mod worker;

@@ -10,6 +10,8 @@
 //! - A call that failed has changed nothing, or its commit's answer was lost; both are answered by
 //!   repeating the call.
 
+pub mod memory;
+
 use std::{
     any::{Any, TypeId},
     borrow::Cow,

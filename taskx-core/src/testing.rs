@@ -1,0 +1,3 @@
+//! Feature `testing`: the conformance suite of the stores.
+
+pub mod conformance;
