@@ -1,5 +1,7 @@
 //! Background tasks for Rust: annotate a function, and your own SQL database is its queue.
 
+mod start;
+
 pub use taskx_core::{
     app::{App, AppBuilder, Mode},
     apply::{Apply, Enqueue},
@@ -30,6 +32,7 @@ pub mod prelude {
 /// What the macros' code names. Not part of the public interface: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::start::{default_setup, run as run_main};
     pub use inventory;
     pub use serde;
     pub use serde_json;
