@@ -2,9 +2,12 @@
 
 mod start;
 
+#[cfg(feature = "testing")]
+pub use taskx_core::testing;
 pub use taskx_core::{
     app::{App, AppBuilder, Mode},
     apply::{Apply, Enqueue},
+    apply_many::{ApplyMany, EnqueueMany},
     config::Config,
     context::Ctx,
     enqueued::Enqueued,
@@ -19,13 +22,14 @@ pub use taskx_core::{
     verdict::{Cancel, Discard, Retry, Snooze, TaskReturn, Verdict},
     worker::{BackgroundTaskWorker, BlockingTaskWorker, Stopped, WorkerHandle},
 };
+pub use taskx_diesel::{ApplyOn, QueueTransaction};
 pub use taskx_schedule as schedule;
 
 /// What a file with tasks needs: `use taskx::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, AppBuilder, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard, JobId,
-        Mode, Result, Retry, Snooze,
+        App, AppBuilder, ApplyOn, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard,
+        JobId, Mode, Result, Retry, Snooze,
     };
 }
 
