@@ -1,5 +1,7 @@
 //! Background tasks for Rust: annotate a function, and your own SQL database is its queue.
 
+mod start;
+
 pub use taskx_core::{
     app::{App, AppBuilder, Mode},
     apply::{Apply, Enqueue},
@@ -17,19 +19,21 @@ pub use taskx_core::{
     verdict::{Cancel, Discard, Retry, Snooze, TaskReturn, Verdict},
     worker::{BackgroundTaskWorker, BlockingTaskWorker, Stopped, WorkerHandle},
 };
+pub use taskx_macros::*;
 pub use taskx_schedule as schedule;
 
 /// What a file with tasks needs: `use taskx::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         App, AppBuilder, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard, JobId,
-        Mode, Result, Retry, Snooze,
+        Mode, Result, Retry, Snooze, task,
     };
 }
 
 /// What the macros' code names. Not part of the public interface: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::start::{default_setup, run as run_main};
     pub use inventory;
     pub use serde;
     pub use serde_json;

@@ -12,6 +12,7 @@
 
 mod claim;
 mod config;
+mod counts;
 mod execute;
 mod guard;
 mod lane;
@@ -30,8 +31,11 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-pub use self::config::{BackgroundTaskWorker, BlockingTaskWorker};
 use self::shared::Shared;
+pub use self::{
+    config::{BackgroundTaskWorker, BlockingTaskWorker},
+    counts::AttemptCounts,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     inspect::Inspect,
@@ -75,6 +79,12 @@ impl WorkerHandle {
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.shared.running.len()
+    }
+
+    /// How the attempts of this worker have ended so far.
+    #[must_use]
+    pub fn counts(&self) -> AttemptCounts {
+        self.0.shared.counters.read()
     }
 
     /// Waits until nothing is available or running in the worker's queues, by whomever. Jobs that

@@ -156,6 +156,7 @@ fn tell(shared: &Shared, ended: &Ended, settled: Settled) {
     let Ended { settlement, facts } = ended;
     let id = settlement.id;
     shared.let_go(settlement.owner);
+    shared.counters.count(&settlement.outcome, settled);
     if settled == Settled::Lost {
         tracing::warn!(job = %id, fence = settlement.fence, "lost: the job is not held any more");
         shared.queue.events().tell(|| Event::Lost { id, fence: settlement.fence });

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Settings, lane::Lane, running::RunningJobs, settle::Ended};
+use super::{config::Settings, counts::Counters, lane::Lane, running::RunningJobs, settle::Ended};
 use crate::{
     app::App,
     config::Config,
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) signal: Arc<Signal>,
     pub(super) running: RunningJobs,
+    pub(super) counters: Counters,
     /// Where async tasks run: the runtime that `start` was called on.
     pub(super) runtime: Handle,
     /// Held for reading by each job and for writing by one that must run alone.
@@ -93,6 +94,7 @@ impl Shared {
             lanes,
             signal,
             running: RunningJobs::default(),
+            counters: Counters::default(),
             runtime,
             alone: Arc::default(),
             stop: inner.stop.child_token(),
