@@ -23,13 +23,14 @@ pub use taskx_core::{
     worker::{BackgroundTaskWorker, BlockingTaskWorker, Stopped, WorkerHandle},
 };
 pub use taskx_diesel::{ApplyOn, QueueTransaction};
+pub use taskx_macros::*;
 pub use taskx_schedule as schedule;
 
 /// What a file with tasks needs: `use taskx::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         App, AppBuilder, ApplyOn, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard,
-        JobId, Mode, Result, Retry, Snooze,
+        JobId, Mode, QueueTransaction, Result, Retry, Snooze, task,
     };
 }
 
@@ -48,12 +49,12 @@ pub mod __private {
         state::StateNeed,
         store::Engine,
         task::{
-            ArgumentDef, ConnectionNeed, Invocation, Misfire, Overlap, Registered, Retention, Run,
+            ArgumentDef, ConnectionNeed, Invocation, Overlap, Registered, Retention, Run,
             ScheduleDef, SettleMode, Storable, Task, TaskDef, TaskOptions,
         },
         verdict::{TaskReturn, Verdict},
     };
-    pub use taskx_schedule;
+    pub use taskx_schedule::{self, Misfire};
 
     /// A future that a task's wrapper returns.
     pub type BoxFuture<'a, T> =
