@@ -10,6 +10,7 @@
 
 mod apply_on;
 mod backend;
+mod connection;
 mod declared;
 mod error;
 mod migrate;
@@ -22,9 +23,16 @@ mod values;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "sqlite")]
+pub use crate::connection::AsyncSqliteConn;
+#[cfg(feature = "mysql")]
+pub use crate::connection::MysqlConn;
+#[cfg(feature = "postgres")]
+pub use crate::connection::PgConn;
 pub use crate::{
     apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
+    connection::TaskConnection,
     error::{error_from_diesel, to_diesel},
     migrate::{MIGRATIONS, Migrations, check_schema, migrate},
     values::{DbId, DbTime},
