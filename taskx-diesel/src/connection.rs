@@ -4,16 +4,13 @@ use taskx_core::store::Engine;
 
 /// A PostgreSQL connection for sync Diesel code, over the driver in pure Rust: no libpq.
 #[cfg(feature = "postgres")]
-pub type PgConn = diesel_async::async_connection_wrapper::AsyncConnectionWrapper<
-    diesel_async::AsyncPgConnection,
-    diesel_async::async_connection_wrapper::implementation::Tokio,
->;
+pub type PgConn =
+    diesel_async::async_connection_wrapper::AsyncConnectionWrapper<diesel_async::AsyncPgConnection>;
 
 /// A MySQL or MariaDB connection for sync Diesel code, over the driver in pure Rust.
 #[cfg(feature = "mysql")]
 pub type MysqlConn = diesel_async::async_connection_wrapper::AsyncConnectionWrapper<
     diesel_async::AsyncMysqlConnection,
-    diesel_async::async_connection_wrapper::implementation::Tokio,
 >;
 
 /// A SQLite connection for async Diesel code.
