@@ -22,9 +22,19 @@
     reason = "a rule fails as a test does, by a panic"
 )]
 
+pub mod attempts;
 pub mod claim;
+pub mod comeback;
+pub mod fence;
 pub mod insert;
+pub mod lease;
+pub mod park;
+pub mod payload;
+pub mod promote;
+pub mod prune;
+pub mod rescue;
 mod rules;
+pub mod settle;
 mod steps;
 
 use async_trait::async_trait;

@@ -6,6 +6,21 @@
 macro_rules! conformance {
     ($open:path) => {
         $crate::conformance_tests! { $open;
+            attempts(store) {
+                a_failed_attempt_is_kept
+                every_kind_of_failure_has_its_word
+                the_last_failure_is_kept
+                what_did_not_fail_leaves_no_attempt
+                attempts_come_oldest_first
+                the_last_ten_attempts_are_kept
+                attempts_belong_to_their_job
+                a_repeated_failure_is_one_attempt
+                long_errors_are_cut
+                nul_in_an_error_is_harmless
+                a_redriven_job_keeps_its_attempts
+                attempts_go_with_a_deleted_job
+                a_forgotten_job_leaves_no_attempts
+            }
             claim(store) {
                 jobs_come_by_priority_then_id
                 a_claimed_job_is_as_stored
@@ -30,6 +45,28 @@ macro_rules! conformance {
                 what_waits_or_has_ended_is_not_claimed
                 a_due_job_is_claimed_after_promote
                 the_next_attempt_is_counted
+            }
+            comeback(store) {
+                a_failed_job_waits_for_its_next_attempt
+                a_failed_job_may_come_back_at_once
+                delays_are_each_jobs_own
+                a_snoozed_job_uses_no_attempt
+                snoozes_add_up
+                a_snooze_may_tell_of_a_failure
+                a_released_job_is_as_before
+                a_released_job_keeps_its_place
+                a_failed_job_keeps_its_place
+                only_failed_attempts_are_counted
+            }
+            fence(store) {
+                the_first_fence_is_one
+                it_rises_over_every_return
+                it_rises_over_a_promotion
+                it_rises_over_a_rescue
+                it_rises_over_a_retirement
+                it_rises_over_a_redrive
+                it_rises_over_a_discard_by_hand
+                no_fence_recurs_over_a_long_life
             }
             insert(store) {
                 answers_come_in_the_order_of_the_jobs
@@ -58,6 +95,135 @@ macro_rules! conformance {
                 edges_of_numbers_are_kept
                 any_uuid_may_be_an_id
                 a_paused_queue_takes_jobs
+            }
+            lease(store) {
+                a_worker_is_seen_as_it_said
+                registering_twice_is_registering_once
+                workers_may_know_any_tasks
+                a_task_may_be_told_anew
+                workers_are_listed_oldest_first
+                a_renewal_moves_the_lease
+                ended_rows_are_not_renewed
+                a_late_renewal_is_a_renewal
+                an_empty_renewal_is_nothing
+                progress_is_written
+                a_strangers_progress_is_not_written
+                a_renewal_tells_what_to_stop
+                a_renewal_tells_nothing_of_others
+                a_living_worker_is_no_suspect
+                an_ended_lease_makes_a_suspect
+                leases_are_each_workers_own
+                own_rows_are_no_suspects
+                no_presence_is_no_crime
+                presence_may_be_held_twice
+                a_living_workers_jobs_are_its_own
+            }
+            park(store) {
+                an_unknown_task_is_parked
+                parking_twice_parks_once
+                a_task_of_another_worker_is_left
+                a_dead_workers_knowledge_does_not_count
+                an_ended_workers_knowledge_does_not_count
+                only_the_first_jobs_are_looked_at
+                other_queues_are_left
+                what_waits_is_left
+                a_worker_that_knows_brings_them_back
+                parking_may_be_repeated
+                a_thousand_come_back_together
+            }
+            payload(store) {
+                a_payload_is_kept_byte_for_byte
+                a_payload_may_have_a_mebibyte
+                a_payload_may_be_nested_deeply
+                a_payload_survives_the_history
+                a_result_is_kept_byte_for_byte
+                queues_are_told_apart_letter_for_letter
+                tasks_are_told_apart_letter_for_letter
+                queues_of_odd_names_are_paused_one_by_one
+                filters_know_no_wildcards
+                extras_are_found
+                extras_reach_the_worker
+                extras_survive_the_history
+                no_extras_are_no_extras
+                extras_of_a_batch_are_not_mixed
+            }
+            promote(store) {
+                an_empty_store_has_nothing_due
+                what_is_due_becomes_available
+                a_promoted_job_is_else_as_before
+                it_tells_how_long_until_the_next
+                the_limit_takes_the_longest_due_first
+                queues_are_named_once
+                a_backlog_is_promoted_in_steps
+                a_paused_queue_is_promoted
+                what_does_not_wait_for_a_time_is_left
+            }
+            prune(store) {
+                an_empty_store_has_nothing_to_prune
+                retention_is_each_jobs_own
+                dead_letters_are_kept_for_ninety_days
+                what_an_operator_ended_is_kept_as_by_default
+                live_jobs_are_never_pruned
+                a_redriven_job_is_not_pruned
+                the_limit_holds
+                attempts_go_with_their_job
+            }
+            rescue(store) {
+                a_dead_workers_jobs_run_again
+                a_rescue_is_no_failed_attempt
+                a_dead_workers_row_is_removed
+                others_keep_their_jobs
+                a_worker_that_was_renewed_is_not_ended
+                rescue_may_be_repeated
+                a_late_rescue_harms_no_next_claim
+                a_worker_without_jobs_is_ended_too
+                thousands_are_taken_back
+                what_executed_comes_back_solo
+                without_a_renewal_nothing_is_marked
+                two_deaths_make_a_suspect
+                a_solo_job_is_claimed_alone
+                solo_jobs_come_one_by_one
+                a_solo_job_keeps_its_place
+                a_solo_job_given_back_is_still_solo
+                poison_is_quarantined
+                neighbours_of_poison_go_on
+                redriven_poison_is_counted_anew
+                a_dead_workers_cancelled_job_is_cancelled
+                a_retired_workers_jobs_are_given_back
+                retire_may_be_repeated
+                retiring_one_leaves_the_others
+                a_retired_worker_ends_nothing
+                a_retired_workers_cancelled_job_is_cancelled
+                a_retired_worker_is_no_suspect
+            }
+            settle(store) {
+                an_empty_batch_is_nothing
+                a_completed_job_keeps_its_result
+                a_completed_job_may_have_no_result
+                a_completed_job_has_no_reason
+                other_ends_keep_their_reason
+                a_finished_job_is_not_live
+                without_retention_a_job_is_forgotten
+                dead_letters_are_always_kept
+                a_batch_mixes_outcomes
+                a_batch_of_three_thousand_is_one_call
+                a_stranger_settles_nothing
+                a_waiting_job_is_not_settled
+                a_lost_settlement_harms_no_other
+                a_repeated_end_is_already_written
+                an_end_of_another_claim_is_lost
+                a_repeated_return_is_already_written
+                a_repeated_return_after_the_next_claim_is_lost
+                a_repeated_end_without_retention_is_lost
+                the_same_claim_twice_in_a_batch_counts_once
+                a_rescued_job_is_lost_to_its_owner
+                a_job_quarantined_by_rescue_is_lost_to_its_owner
+                a_redriven_job_is_lost_to_its_old_claim
+                an_expired_lease_alone_loses_nothing
+                a_job_asked_to_stop_does_not_come_back
+                a_request_to_stop_is_one_jobs_own
+                a_job_asked_to_stop_may_still_end
+                odd_text_harms_no_row
             }
         }
     };
