@@ -23,17 +23,24 @@
 )]
 
 pub mod attempts;
+pub mod cancel;
 pub mod claim;
+pub mod clock;
 pub mod comeback;
 pub mod fence;
+pub mod fire;
 pub mod insert;
 pub mod lease;
+pub mod list;
+pub mod operate;
 pub mod park;
 pub mod payload;
 pub mod promote;
 pub mod prune;
+pub mod queues;
 pub mod rescue;
 mod rules;
+pub mod schedules;
 pub mod settle;
 mod steps;
 

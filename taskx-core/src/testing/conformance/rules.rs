@@ -21,6 +21,16 @@ macro_rules! conformance {
                 attempts_go_with_a_deleted_job
                 a_forgotten_job_leaves_no_attempts
             }
+            cancel(store) {
+                a_waiting_job_is_cancelled_at_once
+                a_cancelled_job_does_not_run
+                a_running_job_is_asked_to_stop
+                a_finished_job_is_left
+                an_unknown_job_is_not_found
+                neighbours_are_left
+                the_actors_name_may_be_odd
+                a_retried_job_is_not_asked_to_stop
+            }
             claim(store) {
                 jobs_come_by_priority_then_id
                 a_claimed_job_is_as_stored
@@ -46,6 +56,15 @@ macro_rules! conformance {
                 a_due_job_is_claimed_after_promote
                 the_next_attempt_is_counted
             }
+            clock(store) {
+                the_clock_runs_forward
+                travel_moves_jobs
+                travel_moves_leases_attempts_and_pauses
+                travel_moves_schedules_and_slots
+                travel_moves_neighbouring_slots
+                travel_makes_time_pass
+                migrating_again_changes_nothing
+            }
             comeback(store) {
                 a_failed_job_waits_for_its_next_attempt
                 a_failed_job_may_come_back_at_once
@@ -67,6 +86,25 @@ macro_rules! conformance {
                 it_rises_over_a_redrive
                 it_rises_over_a_discard_by_hand
                 no_fence_recurs_over_a_long_life
+            }
+            fire(store) {
+                a_slot_becomes_a_job
+                a_fired_job_may_be_due_later
+                a_slot_fires_once
+                a_slot_fires_once_whatever_became_of_its_job
+                only_new_slots_fire
+                slots_are_told_apart
+                hundreds_of_slots_fire_at_once
+                a_position_moves_only_forward
+                a_position_may_move_without_a_job
+                what_was_missed_is_counted_once
+                an_exhausted_schedule_is_not_due
+                the_next_slot_is_due_in_its_turn
+                an_outdated_firing_does_nothing
+                a_paused_schedule_does_not_fire
+                a_dropped_schedule_does_not_fire
+                slots_are_kept_for_thirty_days
+                the_last_slot_is_never_forgotten
             }
             insert(store) {
                 answers_come_in_the_order_of_the_jobs
@@ -118,6 +156,42 @@ macro_rules! conformance {
                 presence_may_be_held_twice
                 a_living_workers_jobs_are_its_own
             }
+            list(store) {
+                an_unknown_job_is_not_found
+                all_jobs_are_listed_newest_first
+                what_is_listed_is_what_is_found
+                pages_follow_one_another
+                pages_follow_the_filter
+                by_state
+                by_id_queue_and_task
+                by_hundreds_of_ids
+                by_tag
+                by_age
+                by_attempts
+                by_argument
+                by_an_argument_that_is_null
+                by_an_argument_of_an_odd_name
+                by_argument_and_more
+                a_broken_payload_breaks_no_listing
+                jobs_are_counted_by_queue_and_state
+            }
+            operate(store) {
+                a_dead_letter_comes_back
+                a_dead_letter_comes_back_once
+                waiting_jobs_are_made_available
+                retry_leaves_what_runs_or_is_done
+                thousands_come_back_in_one_call
+                without_ids_nothing_changes
+                waiting_jobs_are_discarded
+                discard_leaves_what_runs_or_has_ended
+                a_long_reason_is_cut
+                what_does_not_run_is_deleted
+                a_running_job_is_not_deleted
+                a_payload_is_replaced
+                a_replaced_payload_reaches_the_worker
+                a_payload_in_use_is_not_replaced
+                neighbours_keep_their_payload
+            }
             park(store) {
                 an_unknown_task_is_parked
                 parking_twice_parks_once
@@ -168,6 +242,18 @@ macro_rules! conformance {
                 the_limit_holds
                 attempts_go_with_their_job
             }
+            queues(store) {
+                queues_with_jobs_are_listed_by_name
+                a_queue_tells_its_oldest_job
+                a_paused_queue_tells_why
+                pausing_twice_is_pausing
+                resuming_tells_whether_it_was_paused
+                a_queue_may_be_paused_again
+                running_jobs_of_a_paused_queue_go_on
+                it_tells_how_long_the_oldest_waits
+                a_wait_counts_from_the_due_time
+                only_available_jobs_wait
+            }
             rescue(store) {
                 a_dead_workers_jobs_run_again
                 a_rescue_is_no_failed_attempt
@@ -195,6 +281,29 @@ macro_rules! conformance {
                 a_retired_worker_ends_nothing
                 a_retired_workers_cancelled_job_is_cancelled
                 a_retired_worker_is_no_suspect
+            }
+            schedules(store) {
+                a_schedule_is_seen_as_declared
+                schedules_are_listed_by_name
+                declaring_again_changes_nothing
+                a_changed_declaration_replaces
+                a_changed_declaration_may_leave_the_slot_open
+                an_older_version_undoes_nothing
+                the_same_version_may_change
+                what_is_not_declared_any_more_is_marked
+                the_mark_is_set_once
+                an_older_version_drops_nothing_newer
+                others_are_left_alone
+                a_name_has_one_owner
+                hundreds_may_be_declared
+                an_unknown_slot_is_due
+                a_slot_is_due_when_it_has_come
+                only_known_tasks_are_due
+                a_paused_schedule_is_not_due
+                pausing_an_unknown_schedule_is_told
+                a_live_job_overlaps
+                a_schedule_may_be_made_at_run_time
+                code_is_not_changed_by_hand
             }
             settle(store) {
                 an_empty_batch_is_nothing
