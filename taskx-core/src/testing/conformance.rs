@@ -29,12 +29,14 @@ pub mod clock;
 pub mod comeback;
 pub mod fence;
 pub mod fire;
+pub mod fleet;
 pub mod insert;
 pub mod lease;
 pub mod list;
 pub mod operate;
 pub mod park;
 pub mod payload;
+pub mod presence;
 pub mod promote;
 pub mod prune;
 pub mod queues;
@@ -43,6 +45,7 @@ mod rules;
 pub mod schedules;
 pub mod settle;
 mod steps;
+pub mod watch;
 
 use async_trait::async_trait;
 

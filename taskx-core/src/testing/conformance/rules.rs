@@ -106,6 +106,32 @@ macro_rules! conformance {
                 slots_are_kept_for_thirty_days
                 the_last_slot_is_never_forgotten
             }
+            fleet(sessions) {
+                ten_workers_execute_ten_thousand_jobs_once
+                a_commit_is_seen_at_once
+                producers_and_consumers_lose_nothing
+                one_claim_is_settled_once
+                opposite_batches_do_not_deadlock
+                one_checked_id_is_inserted_once
+                opposite_inserts_do_not_deadlock
+                one_unchecked_id_is_inserted_once
+                a_job_is_claimed_or_cancelled
+                a_job_is_claimed_or_deleted
+                a_redrive_from_many_sessions_is_one
+                a_promotion_from_many_sessions_is_one
+                a_prune_from_many_sessions_is_one
+                a_rescue_from_many_sessions_is_one
+                a_worker_is_renewed_or_ended
+                a_retired_worker_holds_nothing
+                a_rescued_worker_holds_nothing
+                a_job_is_settled_or_rescued
+                a_slot_fires_once_over_all_sessions
+                overlapping_firings_fire_each_slot_once
+                many_programs_may_declare_at_once
+                many_workers_may_register_at_once
+                many_programs_may_migrate_at_once
+                every_verb_at_once_loses_nothing
+            }
             insert(store) {
                 answers_come_in_the_order_of_the_jobs
                 a_new_job_is_as_its_caller_said
@@ -221,6 +247,15 @@ macro_rules! conformance {
                 no_extras_are_no_extras
                 extras_of_a_batch_are_not_mixed
             }
+            presence(sessions) {
+                who_is_present_is_no_suspect
+                looking_changes_nothing
+                a_session_that_is_gone_is_suspected
+                one_sessions_end_is_its_own
+                a_session_may_be_several_workers
+                presence_does_not_replace_the_lease
+                a_retired_workers_lock_is_forgotten
+            }
             promote(store) {
                 an_empty_store_has_nothing_due
                 what_is_due_becomes_available
@@ -333,6 +368,14 @@ macro_rules! conformance {
                 a_request_to_stop_is_one_jobs_own
                 a_job_asked_to_stop_may_still_end
                 odd_text_harms_no_row
+            }
+            watch(sessions) {
+                an_insert_is_told
+                a_batch_tells_of_each_queue
+                a_cancellation_is_told
+                a_resumption_is_told
+                a_redrive_is_told
+                several_may_watch
             }
         }
     };
