@@ -1,0 +1,4 @@
+//! SQLite: one writer thread, a few readers.
+
+mod busy;
+mod migrate;
