@@ -21,6 +21,8 @@ mod values;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{Durability, SqliteOptions, SqliteStore};
 pub use crate::{
     backend::TaskxBackend,
     error::{error_from_diesel, to_diesel},
