@@ -1,6 +1,6 @@
 //! Schedules as rows: what is declared, what is due, what is fired.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -160,3 +160,31 @@ impl ScheduleInfo {
 /// The longest that a schedule loop sleeps without looking, so that changes made by others are
 /// picked up.
 pub const SCHEDULE_POLL: Duration = Duration::from_secs(5);
+
+/// Compares versions number by number (`0.10.0` is newer than `0.9.1`); what is no number counts
+/// as 0, what is missing too (`1.0` equals `1.0.0`), and what follows `-` or `+` does not count.
+#[must_use]
+pub fn compare_versions(left: &str, right: &str) -> Ordering {
+    let numbers = |text: &str| -> Vec<u64> {
+        let release = text.split(['-', '+']).next().unwrap_or_default();
+        let mut numbers: Vec<_> =
+            release.split('.').map(|part| part.parse().unwrap_or_default()).collect();
+        numbers.truncate(numbers.iter().rposition(|number| *number > 0).map_or(0, |last| last + 1));
+        numbers
+    };
+    numbers(left).cmp(&numbers(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_number_by_number() {
+        assert!(compare_versions("0.10.0", "0.9.1").is_gt());
+        assert!(compare_versions("1.0", "1.0.0").is_eq());
+        assert!(compare_versions("1.2.3-rc.1", "1.2.3+4.5").is_eq());
+        assert!(compare_versions("1.2", "1.2.1").is_lt());
+        assert!(compare_versions("", "0").is_eq());
+    }
+}
