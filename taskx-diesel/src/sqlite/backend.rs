@@ -14,14 +14,19 @@ use crate::{backend::TaskxBackend, statement::Sql};
 impl TaskxBackend for Sqlite {
     const ENGINE: Engine = Engine::Sqlite;
 
-    fn insert_on<C>(conn: &mut C, jobs: &[NewJob]) -> QueryResult<Vec<Inserted>>
+    // There is nobody to notify: other processes see the commit itself.
+    fn insert_on<C>(conn: &mut C, jobs: &[NewJob], _notify: bool) -> QueryResult<Vec<Inserted>>
     where
         C: LoadConnection<Backend = Self>,
     {
         insert::insert_on(conn, jobs)
     }
 
-    async fn insert_on_async<C>(conn: &mut C, jobs: &[NewJob]) -> QueryResult<Vec<Inserted>>
+    async fn insert_on_async<C>(
+        conn: &mut C,
+        jobs: &[NewJob],
+        _notify: bool,
+    ) -> QueryResult<Vec<Inserted>>
     where
         C: AsyncConnection<Backend = Self>,
     {
