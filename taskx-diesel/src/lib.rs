@@ -13,6 +13,7 @@ mod apply_on;
 mod backend;
 mod connection;
 mod declared;
+mod driver;
 mod error;
 mod migrate;
 mod rows;
