@@ -11,7 +11,9 @@
 
 mod apply_on;
 mod backend;
+mod connection;
 mod declared;
+mod driver;
 mod error;
 mod migrate;
 mod rows;
@@ -23,12 +25,20 @@ mod values;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-#[cfg(feature = "sqlite")]
-pub use crate::sqlite::{Durability, SqliteOptions, SqliteStore};
+#[cfg(feature = "mysql")]
+pub use crate::connection::MysqlConn;
+#[cfg(feature = "postgres")]
+pub use crate::connection::PgConn;
 pub use crate::{
     apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
+    connection::TaskConnection,
     error::{error_from_diesel, to_diesel},
     migrate::{MIGRATIONS, Migrations, check_schema, migrate},
     values::{DbId, DbTime},
+};
+#[cfg(feature = "sqlite")]
+pub use crate::{
+    connection::AsyncSqliteConn,
+    sqlite::{Durability, SqliteOptions, SqliteStore},
 };

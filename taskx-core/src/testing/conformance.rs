@@ -47,6 +47,8 @@ pub mod settle;
 mod steps;
 pub mod watch;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{error::Result, store::Store};
@@ -66,6 +68,12 @@ pub trait Fixture: Send + Sync {
     /// Called when the rule was kept. A rule that was broken panics before; what must be cleaned up
     /// then belongs in `Drop`.
     async fn close(&self) {}
+}
+
+/// Looks whether a rule is kept. A store that never answers breaks it, after three minutes.
+pub async fn check(rule: impl Future<Output = ()>) {
+    let patience = Duration::from_secs(180);
+    tokio::time::timeout(patience, Box::pin(rule)).await.expect("the store must answer");
 }
 
 /// Says that a rule was not looked at because its engine is not at hand.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use taskx_schedule::{Due, DueRule, Misfire, Trigger};
+use taskx_schedule::{Due, DueRule, Trigger};
 
 use super::{claim::Trouble, shared::Shared};
 use crate::{
@@ -138,6 +138,8 @@ fn job(schedule: &DueSchedule, options: &ScheduleOptions, slot: DateTime<Utc>) -
 
 #[cfg(test)]
 mod tests {
+    use taskx_schedule::Misfire;
+
     use super::*;
 
     fn options(overlap: Overlap) -> ScheduleOptions {

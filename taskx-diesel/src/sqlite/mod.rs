@@ -20,6 +20,7 @@ mod readers;
 mod schedules;
 mod seam;
 mod settle;
+mod transact;
 mod upkeep;
 mod workers;
 mod writer;

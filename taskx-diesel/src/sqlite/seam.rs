@@ -1,6 +1,6 @@
 //! `Store` and `Inspect` for SQLite: which thread does what.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::TypeId, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use taskx_core::{
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
         Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, Wake, WakeSource,
+        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -192,6 +192,15 @@ impl Store for SqliteStore {
     async fn watch(&self, wake: UnboundedSender<Wake>) -> WakeSource {
         self.writer.watch(wake);
         WakeSource::Messages
+    }
+
+    async fn transact(
+        &self,
+        connection: TypeId,
+        body: TransactionBody,
+        settlement: Settlement,
+    ) -> Result<TransactionEnd> {
+        self.transact_task(connection, body, settlement).await
     }
 
     async fn travel(&self, by: Duration) -> Result<()> {

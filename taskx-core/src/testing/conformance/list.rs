@@ -70,7 +70,7 @@ pub async fn pages_follow_one_another(store: &dyn Store) {
         loop {
             let page = Page { before, limit };
             let jobs = store.list(&JobFilter::default(), page).await.unwrap();
-            assert!(jobs.len() <= limit as usize);
+            assert!(jobs.len() <= limit as usize && seen.len() <= all.len(), "pages of {limit}");
             let Some(last) = jobs.last() else { break };
             before = Some(last.id);
             seen.extend(jobs.iter().map(|job| job.id));

@@ -398,15 +398,16 @@ macro_rules! conformance_tests {
                     conformance::left_out(::core::module_path!(), ::core::stringify!($rule));
                     return;
                 };
-                $crate::conformance_tests!(@call $takes, $verb, $rule, fixture);
+                conformance::check($crate::conformance_tests!(@call $takes, $verb, $rule, fixture))
+                    .await;
                 fixture.close().await;
             })*
         })*
     };
     (@call store, $verb:ident, $rule:ident, $fixture:ident) => {
-        $crate::testing::conformance::$verb::$rule($fixture.store()).await
+        $crate::testing::conformance::$verb::$rule($fixture.store())
     };
     (@call sessions, $verb:ident, $rule:ident, $fixture:ident) => {
-        $crate::testing::conformance::$verb::$rule(&$fixture).await
+        $crate::testing::conformance::$verb::$rule(&$fixture)
     };
 }
