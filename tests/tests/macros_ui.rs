@@ -4,5 +4,5 @@
 fn declarations() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/pass/*.rs");
-    cases.compile_fail("ui/fail/*.rs");
+    cases.compile_fail("ui/fail/task/*.rs");
 }

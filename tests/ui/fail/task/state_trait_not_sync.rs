@@ -1,0 +1,10 @@
+use taskx::prelude::*;
+
+pub trait Greet {}
+
+#[task]
+fn report(greeter: &dyn Greet) {
+    let _ = greeter;
+}
+
+fn main() {}
