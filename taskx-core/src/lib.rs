@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod apply;
+pub mod apply_many;
 pub mod clock;
 pub mod config;
 pub mod context;

@@ -8,6 +8,7 @@
 //! # Features
 //! `sqlite` and `sqlite-bundled` (default), `postgres`, `mysql`, `tls`.
 
+mod apply_on;
 mod backend;
 mod declared;
 mod error;
@@ -22,6 +23,7 @@ mod values;
 pub mod sqlite;
 
 pub use crate::{
+    apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
     error::{error_from_diesel, to_diesel},
     migrate::{MIGRATIONS, Migrations, check_schema, migrate},
