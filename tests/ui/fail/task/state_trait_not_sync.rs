@@ -1,10 +1,12 @@
 use taskx::prelude::*;
 
-pub trait Greet {}
+pub trait Greet {
+    fn greet(&self);
+}
 
 #[task]
 fn report(greeter: &dyn Greet) {
-    let _ = greeter;
+    greeter.greet();
 }
 
 fn main() {}
