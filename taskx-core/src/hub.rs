@@ -24,6 +24,8 @@ pub(crate) struct Hub {
     due: Mutex<Option<Instant>>,
     /// Rings when `due` became earlier.
     pub(crate) due_changed: Notify,
+    /// Rings when this process changed a schedule.
+    pub(crate) schedules_changed: Notify,
     /// Queues that are probed, each since when.
     probed: Mutex<HashMap<String, Instant>>,
 }

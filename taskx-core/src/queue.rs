@@ -28,6 +28,7 @@ use crate::{
     io::IoThread,
     job::{Job, JobId, NewJob},
     schedule::{ScheduleInfo, ScheduleRow},
+    schedules::Schedules,
     store::{Engine, Inserted, Store},
     task::Task,
 };
@@ -82,6 +83,12 @@ impl Queue {
         A: Into<Apply<T>>,
     {
         ApplyMany::new(self.clone(), jobs)
+    }
+
+    /// The schedules: list, add, pause, resume, remove, run now.
+    #[must_use]
+    pub fn schedules(&self) -> Schedules<'_> {
+        Schedules::new(self)
     }
 
     /// Stores checked jobs in one transaction, on the I/O thread.

@@ -395,8 +395,9 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
 
     /// Runs a task's body in a transaction on a connection of type `connection`, and settles the
     /// job by `settlement` (with the body's result in its `Completed`) in the same transaction,
-    /// before the commit. Dropping the future rolls back and discards the connection. After a
-    /// commit whose answer was lost, it looks into the history before it answers. Called on the
+    /// before the commit. Dropping the future rolls back and discards the connection. What fails
+    /// after the body has run, the commit too, is a failed attempt: settling it tells whether the
+    /// job is in the history all the same. Called on the
     /// worker's own runtime; a blocking body runs on that runtime's blocking pool.
     ///
     /// # Errors

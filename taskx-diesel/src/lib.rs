@@ -3,14 +3,17 @@
 //! # Layout
 //! `schema` the tables, for every engine · `values`, `rows` what rows become · `statement` fixed
 //! SQL that is prepared once · `error` Diesel's errors as taskx's · `migrate` embedded migrations
-//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins · `backend` what a caller's own connection can do · one folder an engine.
+//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins ·
+//! `backend`, `apply_on` what a caller's own connection can do · one folder an engine.
 //!
 //! # Features
 //! `sqlite` and `sqlite-bundled` (default), `postgres`, `mysql`, `tls`.
 
 mod apply_on;
 mod backend;
+mod connection;
 mod declared;
+mod driver;
 mod error;
 mod migrate;
 mod rows;
@@ -22,10 +25,20 @@ mod values;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "mysql")]
+pub use crate::connection::MysqlConn;
+#[cfg(feature = "postgres")]
+pub use crate::connection::PgConn;
 pub use crate::{
     apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
+    connection::TaskConnection,
     error::{error_from_diesel, to_diesel},
     migrate::{MIGRATIONS, Migrations, check_schema, migrate},
     values::{DbId, DbTime},
+};
+#[cfg(feature = "sqlite")]
+pub use crate::{
+    connection::AsyncSqliteConn,
+    sqlite::{Durability, SqliteOptions, SqliteStore},
 };

@@ -31,6 +31,8 @@ struct Parts {
     field: Option<&'static str>,
     input: Option<String>,
     span: Range<usize>,
+    /// The input is more than the field's own value.
+    embedded: bool,
     problem: String,
     allowed: Option<(u32, u32)>,
     hint: Option<String>,
@@ -75,6 +77,7 @@ impl TriggerError {
             field: None,
             input: None,
             span: 0..0,
+            embedded: false,
             problem: problem.into(),
             allowed: None,
             hint: None,
@@ -87,7 +90,7 @@ impl TriggerError {
         self
     }
 
-    /// Says in which text the mistake is, and where.
+    /// Says where the mistake is in the value of its field.
     pub(crate) fn at(mut self, input: &str, span: Range<usize>) -> Self {
         self.0.input = Some(input.to_owned());
         self.0.span = span;
@@ -109,11 +112,16 @@ impl TriggerError {
         self
     }
 
+    /// Says where the mistake is in a text of several fields.
+    pub(crate) fn embedded(mut self, text: &str, span: Range<usize>) -> Self {
+        self.0.embedded = true;
+        self.at(text, span)
+    }
+
     /// Moves the mistake into a longer text in which its own begins at byte `offset`.
-    pub(crate) fn within(mut self, text: &str, offset: usize) -> Self {
-        self.0.span = self.0.span.start + offset..self.0.span.end + offset;
-        self.0.input = Some(text.to_owned());
-        self
+    pub(crate) fn within(self, text: &str, offset: usize) -> Self {
+        let span = self.0.span.start + offset..self.0.span.end + offset;
+        self.embedded(text, span)
     }
 
     /// The sort of mistake.
@@ -169,6 +177,7 @@ impl TriggerError {
 impl fmt::Display for TriggerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.field, self.0.input.as_deref()) {
+            (Some(field), Some(input)) if self.0.embedded => write!(f, "{field} in {input:?}: ")?,
             (Some(field), Some(input)) => write!(f, "{field} = {input:?}: ")?,
             (Some(field), None) => write!(f, "{field}: ")?,
             (None, Some(input)) => write!(f, "{input:?}: ")?,

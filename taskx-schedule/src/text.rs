@@ -53,7 +53,7 @@ impl<'t> Call<'t> {
                 let at = argument.key.map_or(argument.value_at, |_| argument.key_at);
                 let end = at + argument.key.unwrap_or(argument.value).len();
                 let error = TriggerError::new(TriggerErrorKind::Conflict, problem);
-                return Err(error.at(text, at..end));
+                return Err(error.embedded(text, at..end));
             }
             arguments.push(argument);
             scanner.blanks();
@@ -74,7 +74,7 @@ impl<'t> Call<'t> {
         let begin = self.text.len() - self.text.trim_start().len();
         let problem = format!("`{}` is not {expected}", self.kind);
         TriggerError::new(TriggerErrorKind::Syntax, problem)
-            .at(self.text, begin..begin + self.kind.len())
+            .embedded(self.text, begin..begin + self.kind.len())
     }
 
     /// An error about a key that this kind of trigger does not have.
@@ -84,12 +84,12 @@ impl<'t> Call<'t> {
                 TriggerErrorKind::UnknownField,
                 format!("`{}` takes no `{key}`", self.kind),
             )
-            .at(self.text, argument.key_at..argument.key_at + key.len()),
+            .embedded(self.text, argument.key_at..argument.key_at + key.len()),
             None => TriggerError::new(
                 TriggerErrorKind::Syntax,
                 format!("`{}` takes no text without a keyword", self.kind),
             )
-            .at(self.text, argument.value_at..argument.value_at + argument.value.len()),
+            .embedded(self.text, argument.value_at..argument.value_at + argument.value.len()),
         };
         error.maybe_hinting(meant.map(|meant| format!("did you mean `{meant}`?")))
     }
@@ -104,7 +104,7 @@ impl<'t> Call<'t> {
             Some(argument) if argument.value == error.input() => {
                 error.within(self.text, argument.value_at)
             }
-            _ => error.at(self.text, 0..self.text.len()),
+            _ => error.embedded(self.text, 0..self.text.len()),
         }
     }
 }
@@ -171,6 +171,7 @@ impl<'t> Scanner<'t> {
         if self.eat('"') {
             let value_at = self.at;
             let Some(length) = self.rest().find('"') else {
+                self.at = self.text.len();
                 return Err(self.expected("a closing `\"`"));
             };
             let value = self.rest().get(..length).unwrap_or("");
@@ -221,7 +222,7 @@ impl<'t> Scanner<'t> {
             None => format!("expected {what}, found the end"),
         };
         TriggerError::new(TriggerErrorKind::Syntax, found)
-            .at(self.text, self.at..self.at + length)
+            .embedded(self.text, self.at..self.at + length)
             .hinting("the form is `cron(hour = \"9\", timezone = \"Europe/Paris\")`")
     }
 }

@@ -22,6 +22,12 @@ pub use taskx_core::{
     verdict::{Cancel, Discard, Retry, Snooze, TaskReturn, Verdict},
     worker::{BackgroundTaskWorker, BlockingTaskWorker, Stopped, WorkerHandle},
 };
+#[cfg(feature = "sqlite")]
+pub use taskx_diesel::AsyncSqliteConn;
+#[cfg(feature = "mysql")]
+pub use taskx_diesel::MysqlConn;
+#[cfg(feature = "postgres")]
+pub use taskx_diesel::PgConn;
 pub use taskx_diesel::{ApplyOn, QueueTransaction};
 pub use taskx_macros::*;
 pub use taskx_schedule as schedule;
@@ -54,6 +60,7 @@ pub mod __private {
         },
         verdict::{AnyReturn, Returned, TaskReturn, Verdict},
     };
+    pub use taskx_diesel::TaskConnection;
     pub use taskx_schedule::{self, Misfire};
 
     /// A future that a task's wrapper returns.

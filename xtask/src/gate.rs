@@ -14,6 +14,9 @@ use crate::{
 /// How cargo-deny comes to a machine; it takes minutes, so nothing does it unasked.
 const INSTALL_DENY: [&str; 3] = ["install", "cargo-deny", "--locked"];
 
+/// What an application may choose for taskx instead of the default, which the other steps compile.
+const FEATURES: [&str; 3] = ["", "postgres", "mysql"];
+
 /// Format, lints and documentation. The features are those of `test`, so that the two share what
 /// they compile.
 ///
@@ -47,7 +50,7 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, `test`, the quick start, and `deny` where cargo-deny is installed.
+/// Everything: `check`, each feature alone, `test`, the quick start, and `deny` where cargo-deny is installed.
 ///
 /// # Errors
 /// When any step fails; the others are run all the same.
@@ -59,6 +62,7 @@ pub(crate) fn ci(
     let mut report = Report::new(interrupt);
     report.step("packages", || prerequisites::all(interrupt, permission))?;
     check_steps(&mut report, workspace, interrupt)?;
+    report.step("each feature alone", || each_feature_alone(workspace, interrupt))?;
     let mut counts = None;
     report.step("tests", || {
         let options = test::Options { permission, ..Default::default() };
@@ -78,6 +82,25 @@ pub(crate) fn ci(
         println!("{counts}");
     }
     verdict
+}
+
+/// Compiles taskx with one database at a time, and with none: everything else compiles all of them
+/// together, where code that lacks its `cfg` is not noticed.
+///
+/// # Errors
+/// When one of them does not compile.
+fn each_feature_alone(workspace: &Workspace, interrupt: &Interrupt) -> Result<()> {
+    let mut broken = Vec::new();
+    for feature in FEATURES {
+        let check = ["check", "--package", "taskx", "--no-default-features", "--features", feature];
+        if !interrupt.run(&mut workspace.cargo(check))?.success() {
+            broken.push(format!("{feature:?}"));
+        }
+    }
+    if !broken.is_empty() {
+        bail!("taskx does not compile with the features {}", broken.join(", "));
+    }
+    Ok(())
 }
 
 /// Licences, bans and sources of all dependencies, as `deny.toml` allows them.

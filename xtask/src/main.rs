@@ -37,7 +37,7 @@ cargo xtask quickstart
 cargo xtask deny [--install]
     Licences and sources of the dependencies (cargo-deny; --install compiles it, in minutes).
 cargo xtask ci [--install | --no-install]
-    All of these but db; deny only where cargo-deny is installed.
+    All of these but db, and each feature alone; deny only where cargo-deny is installed.
 
     --install      install missing Debian packages, through sudo unless run by root
     --no-install   install nothing; by default root does and others do not

@@ -22,10 +22,32 @@
     reason = "a rule fails as a test does, by a panic"
 )]
 
+pub mod attempts;
+pub mod cancel;
 pub mod claim;
+pub mod clock;
+pub mod comeback;
+pub mod fence;
+pub mod fire;
+pub mod fleet;
 pub mod insert;
+pub mod lease;
+pub mod list;
+pub mod operate;
+pub mod park;
+pub mod payload;
+pub mod presence;
+pub mod promote;
+pub mod prune;
+pub mod queues;
+pub mod rescue;
 mod rules;
+pub mod schedules;
+pub mod settle;
 mod steps;
+pub mod watch;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -46,6 +68,12 @@ pub trait Fixture: Send + Sync {
     /// Called when the rule was kept. A rule that was broken panics before; what must be cleaned up
     /// then belongs in `Drop`.
     async fn close(&self) {}
+}
+
+/// Looks whether a rule is kept. A store that never answers breaks it, after three minutes.
+pub async fn check(rule: impl Future<Output = ()>) {
+    let patience = Duration::from_secs(180);
+    tokio::time::timeout(patience, Box::pin(rule)).await.expect("the store must answer");
 }
 
 /// Says that a rule was not looked at because its engine is not at hand.

@@ -35,6 +35,7 @@ fn numeric(field: CronField, parts: &[Progression]) -> String {
             (_, _, 1) if last - first == 1 => format!("{first},{last}"),
             (_, _, 1) => format!("{first}-{last}"),
             _ if first == field.min() && last + step > field.max() => format!("*/{step}"),
+            _ if last + step > field.max() => format!("{first}/{step}"),
             _ => format!("{first}-{last}/{step}"),
         });
     written.collect::<Vec<_>>().join(",")

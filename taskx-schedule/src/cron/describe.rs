@@ -195,7 +195,10 @@ fn days(spec: &CronSpec) -> String {
         text.push_str(&format!(" in {}", and(&years(spec))));
     }
     // "at 09:30" alone leaves open whether that is once.
-    if text.is_empty() && times(spec).starts_with("at ") && !times(spec).contains("every") {
+    let at_a_time = |text: &str| {
+        text.strip_prefix("at ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    if text.is_empty() && at_a_time(&times(spec)) {
         text.push_str(" every day");
     }
     text

@@ -28,7 +28,8 @@ pub(crate) fn for_range(item: Item<'_>) -> Option<String> {
     let unit = item.field.name();
     let hint = match (item.field, item.item) {
         (CronField::Hour, "24") => "midnight is `0`".to_owned(),
-        (CronField::Minute | CronField::Second, "60") => format!("the full {unit} before is `0`"),
+        (CronField::Minute, "60") => "the full hour is `0`".to_owned(),
+        (CronField::Second, "60") => "the full minute is `0`".to_owned(),
         (CronField::DayOfWeek, "7") => "Monday is 0 and Sunday is 6: write `sun`".to_owned(),
         (CronField::DayOfWeek, "0-7" | "1-7") => "write `*`".to_owned(),
         (CronField::Year, year) if year.len() == 2 => {

@@ -28,11 +28,16 @@ impl Month {
     /// A month that holds no day, so that the first search replaces it.
     pub(crate) const NONE: Self = Self { year: 0, month: 1, length: 0, first: i64::MIN, days: 0 };
 
-    fn of(spec: &CronSpec, year: i32, month: u8, first: i64) -> Self {
+    /// A month whose year and number are listed, if a day of it matches. `first` is asked for
+    /// only if the days by number leave a chance.
+    fn listed(spec: &CronSpec, year: i32, month: u8, first: impl FnOnce() -> i64) -> Option<Self> {
         let length = month_length(year, month);
-        let listed = spec.years.contains(year) && spec.months >> month & 1 == 1;
-        let days = if listed { matching_days(spec, first, length) } else { 0 };
-        Self { year, month, length, first, days }
+        if spec.days.is_plain() && spec.days.numbers & existing(length) == 0 {
+            return None;
+        }
+        let first = first();
+        let days = matching_days(spec, first, length);
+        (days != 0).then_some(Self { year, month, length, first, days })
     }
 
     fn holds(&self, day: i64) -> bool {
@@ -43,32 +48,34 @@ impl Month {
     /// The month of an epoch day, whether it is listed or not.
     fn containing(spec: &CronSpec, day: i64) -> Self {
         let (year, month, day_of_month) = date_of(day);
-        Self::of(spec, year, month, day - i64::from(day_of_month) + 1)
+        let first = day - i64::from(day_of_month) + 1;
+        let length = month_length(year, month);
+        let listed = spec.months >> month & 1 == 1 && spec.years.contains(year);
+        let days = if listed { matching_days(spec, first, length) } else { 0 };
+        Self { year, month, length, first, days }
     }
 
     /// The next month in which a day matches.
     fn following(&self, spec: &CronSpec) -> Option<Self> {
         let (mut year, mut month) = (self.year, self.month);
+        let mut listed = spec.years.contains(year);
         loop {
             let later = u32::from(spec.months) & !((2 << month) - 1);
-            if later != 0 && spec.years.contains(year) {
+            if listed && later != 0 {
                 month = later.trailing_zeros() as u8;
             } else {
                 year = spec.years.at_or_after(year + 1)?;
                 month = spec.months.trailing_zeros() as u8;
+                listed = true;
             }
             // A step of one month, the usual one, needs no calendar.
-            let first = if (year, month) == (self.year, self.month + 1) {
-                self.first + i64::from(self.length)
-            } else {
-                epoch_day(year, month, 1)
+            let first = || match (year, month) == (self.year, self.month + 1) {
+                true => self.first + i64::from(self.length),
+                false => epoch_day(year, month, 1),
             };
-            let found = Self::of(spec, year, month, first);
-            if found.days != 0 {
-                return Some(found);
-            }
-            if spec.years.is_all() && year - self.year > CYCLE {
-                return None;
+            let found = Self::listed(spec, year, month, first);
+            if found.is_some() || (spec.years.is_all() && year - self.year > CYCLE) {
+                return found;
             }
         }
     }
@@ -76,20 +83,19 @@ impl Month {
     /// The nearest month before this one in which a day matches.
     fn preceding(&self, spec: &CronSpec) -> Option<Self> {
         let (mut year, mut month) = (self.year, self.month);
+        let mut listed = spec.years.contains(year);
         loop {
             let earlier = spec.months & ((1 << month) - 1);
-            if earlier != 0 && spec.years.contains(year) {
+            if listed && earlier != 0 {
                 month = highest(u64::from(earlier));
             } else {
                 year = spec.years.at_or_before(year - 1)?;
                 month = highest(u64::from(spec.months));
+                listed = true;
             }
-            let found = Self::of(spec, year, month, epoch_day(year, month, 1));
-            if found.days != 0 {
-                return Some(found);
-            }
-            if spec.years.is_all() && self.year - year > CYCLE {
-                return None;
+            let found = Self::listed(spec, year, month, || epoch_day(year, month, 1));
+            if found.is_some() || (spec.years.is_all() && self.year - year > CYCLE) {
+                return found;
             }
         }
     }
@@ -161,7 +167,7 @@ pub(crate) fn any_day(spec: &CronSpec) -> bool {
 
 /// The matching days of the month whose first day is the epoch day `first`, as bits 1 to 31.
 fn matching_days(spec: &CronSpec, first: i64, length: u8) -> u32 {
-    let existing = ALL_DAYS >> (31 - length) & ALL_DAYS;
+    let existing = existing(length);
     let mut days = spec.days.numbers & existing;
     if spec.weekdays == ALL_WEEKDAYS && spec.weeks == ALL_WEEKS && spec.days.is_plain() {
         return days;
@@ -187,6 +193,11 @@ fn matching_days(spec: &CronSpec, first: i64, length: u8) -> u32 {
         days &= days_in_weeks(spec.weeks, first, weekday_of_first);
     }
     days
+}
+
+/// All days of a month of this length, as bits from 1.
+fn existing(length: u8) -> u32 {
+    ALL_DAYS >> (31 - length) & ALL_DAYS
 }
 
 /// Weekdays as the days of a week that begins with `first` instead of Monday.

@@ -73,7 +73,7 @@ impl Days {
 impl CronSpec {
     /// Every second of all time.
     pub(crate) const ALL: Self = Self {
-        years: Years::ALL,
+        years: Years::All,
         months: ALL_MONTHS,
         days: Days::ALL,
         weeks: ALL_WEEKS,

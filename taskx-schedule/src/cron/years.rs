@@ -1,7 +1,5 @@
 //! The years of a cron trigger: few ranges instead of eight thousand bits.
 
-use std::borrow::Cow;
-
 use super::field::CronField;
 use super::progression::{Progression, progressions};
 
@@ -9,49 +7,66 @@ use super::progression::{Progression, progressions};
 pub(crate) const FIRST_YEAR: i32 = CronField::Year.min() as i32;
 pub(crate) const LAST_YEAR: i32 = CronField::Year.max() as i32;
 
-const ALL: &[Progression] =
-    &[Progression { first: CronField::Year.min(), last: CronField::Year.max(), step: 1 }];
-
-/// A set of years within 1970 to 9999, as ranges in order; equal sets have equal ranges.
+/// A set of years within 1970 to 9999; equal sets are equal values.
+///
+/// All years, the usual case, are apart from the ranges: the search asks for years often.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Years(Cow<'static, [Progression]>);
+pub(crate) enum Years {
+    /// Every year.
+    All,
+    /// Ranges in order, at least one, not those of every year.
+    Ranges(Vec<Progression>),
+}
+
+const ALL: [Progression; 1] =
+    [Progression { first: CronField::Year.min(), last: CronField::Year.max(), step: 1 }];
 
 impl Years {
-    /// Every year.
-    pub(crate) const ALL: Self = Self(Cow::Borrowed(ALL));
-
     /// Ranges as [`ranges`](Self::ranges) gave them.
     pub(crate) fn from_ranges(ranges: Vec<Progression>) -> Self {
-        Self(Cow::Owned(ranges))
+        if ranges == ALL { Self::All } else { Self::Ranges(ranges) }
     }
 
     /// A set of years in any order, also repeated.
     pub(crate) fn from_years(mut years: Vec<u32>) -> Self {
         years.sort_unstable();
         years.dedup();
-        Self(Cow::Owned(progressions(&years)))
+        Self::from_ranges(progressions(&years))
     }
 
     pub(crate) fn is_all(&self) -> bool {
-        self.0.as_ref() == ALL
+        matches!(self, Self::All)
     }
 
     pub(crate) fn ranges(&self) -> &[Progression] {
-        &self.0
+        match self {
+            Self::All => &ALL,
+            Self::Ranges(ranges) => ranges,
+        }
     }
 
     /// The first year of the set that is not before `year`.
     pub(crate) fn at_or_after(&self, year: i32) -> Option<i32> {
-        let year = u32::try_from(year).unwrap_or(0);
-        let first = self.0.iter().filter_map(|range| range.at_or_after(year)).min()?;
-        i32::try_from(first).ok()
+        match self {
+            Self::All => (year <= LAST_YEAR).then_some(year.max(FIRST_YEAR)),
+            Self::Ranges(ranges) => {
+                let year = u32::try_from(year).unwrap_or(0);
+                let found = ranges.iter().filter_map(|range| range.at_or_after(year)).min()?;
+                i32::try_from(found).ok()
+            }
+        }
     }
 
     /// The last year of the set that is not after `year`.
     pub(crate) fn at_or_before(&self, year: i32) -> Option<i32> {
-        let year = u32::try_from(year).ok()?;
-        let last = self.0.iter().filter_map(|range| range.at_or_before(year)).max()?;
-        i32::try_from(last).ok()
+        match self {
+            Self::All => (year >= FIRST_YEAR).then_some(year.min(LAST_YEAR)),
+            Self::Ranges(ranges) => {
+                let year = u32::try_from(year).ok()?;
+                let found = ranges.iter().filter_map(|range| range.at_or_before(year)).max()?;
+                i32::try_from(found).ok()
+            }
+        }
     }
 
     /// Is `year` in the set?
@@ -82,9 +97,9 @@ mod tests {
     fn every_year_is_all() {
         assert!(Years::from_years((1970..=9999).collect()).is_all());
         assert!(!Years::from_years((1970..=9998).collect()).is_all());
-        assert_eq!(Years::ALL.at_or_after(1), Some(1970));
-        assert_eq!(Years::ALL.at_or_after(10_000), None);
-        assert_eq!(Years::ALL.at_or_before(10_000), Some(9999));
-        assert_eq!(Years::ALL.at_or_before(1969), None);
+        assert_eq!(Years::All.at_or_after(1), Some(1970));
+        assert_eq!(Years::All.at_or_after(10_000), None);
+        assert_eq!(Years::All.at_or_before(10_000), Some(9999));
+        assert_eq!(Years::All.at_or_before(1969), None);
     }
 }

@@ -28,6 +28,7 @@ pub async fn jobs_come_by_priority_then_id(store: &dyn Store) {
         && !claimed.is_empty()
     {
         order.extend(claimed.iter().map(|job| (job.priority, job.id)));
+        assert!(order.len() <= expected.len(), "jobs were claimed twice");
     }
     assert_eq!(order, expected);
 }
@@ -235,6 +236,7 @@ pub async fn following_the_watermark_finds_every_job(store: &dyn Store) {
     loop {
         let claimed = store.claim(&Claim { after, ..request(owner, 10) }).await.unwrap();
         found += claimed.len();
+        assert!(found <= 95, "jobs were claimed twice");
         let Some(last) = claimed.last() else { break };
         assert!(after.is_none_or(|after| (claimed[0].priority, claimed[0].id) > after));
         after = Some((last.priority, last.id));

@@ -1,0 +1,23 @@
+//! The drivers that are compiled in, submitted to the core, which connects by URL.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use taskx_core::{
+    driver::{ConnectOptions, DriverDef},
+    error::Result,
+    store::{Engine, Store},
+};
+
+#[cfg(feature = "sqlite")]
+inventory::submit!(DriverDef { engine: Engine::Sqlite, connect: sqlite });
+
+#[cfg(feature = "sqlite")]
+fn sqlite(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+    use crate::{SqliteOptions, SqliteStore};
+
+    Box::pin(async move {
+        let store = SqliteStore::open(&options.url, SqliteOptions::default())?;
+        Ok(Arc::new(store) as Arc<dyn Store>)
+    })
+}

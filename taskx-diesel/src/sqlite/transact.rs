@@ -1,0 +1,126 @@
+//! Transactional tasks: the body's writes and the job's completion commit together.
+//!
+//! While such a task runs it holds SQLite's only write lock: every other write of every process
+//! waits for it.
+
+use std::any::{Any, TypeId};
+
+use diesel::SqliteConnection;
+use futures_util::future::BoxFuture;
+use taskx_core::{
+    error::{Error, ErrorKind, Result},
+    outcome::{Outcome, Settlement},
+    store::{Settled, TransactionBody, TransactionEnd},
+    verdict::Verdict,
+};
+
+use super::SqliteStore;
+use crate::{AsyncSqliteConn, backend::TaskxBackend, error_from_diesel};
+
+/// Why a transaction is rolled back.
+enum Stop {
+    /// The body failed.
+    Failed(Verdict),
+    /// The job is not held any more.
+    Lost,
+    /// The database refused. After the body has run this is the attempt's failure: a body that
+    /// breaks its own transaction would else be run again for ever.
+    Database(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Stop {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl SqliteStore {
+    /// Each transaction has a connection of its own, which is closed at its end: what a body left
+    /// on it meets no other task, and a dropped future rolls back.
+    pub(super) async fn transact_task(
+        &self,
+        connection: TypeId,
+        body: TransactionBody,
+        settlement: Settlement,
+    ) -> Result<TransactionEnd> {
+        let conn = self.connect()?;
+        match body {
+            TransactionBody::Blocking(body) if connection == TypeId::of::<SqliteConnection>() => {
+                tokio::task::spawn_blocking(move || blocking(conn, body, settlement)).await.map_err(
+                    |e| {
+                        let doing = "the runtime's blocking pool was shut down";
+                        Error::new(ErrorKind::Conflict, doing).with_source(e)
+                    },
+                )
+            }
+            TransactionBody::Async(body) if connection == TypeId::of::<AsyncSqliteConn>() => {
+                Ok(in_async(AsyncSqliteConn::new(conn), body, settlement).await)
+            }
+            TransactionBody::Blocking(_) | TransactionBody::Async(_) => Err(Error::new(
+                ErrorKind::Config,
+                "run a transactional task: SQLite gives `&mut SqliteConnection` to a plain fn and \
+                 `&mut taskx::AsyncSqliteConn` to an async fn",
+            )),
+        }
+    }
+}
+
+fn blocking(
+    mut conn: SqliteConnection,
+    body: Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>,
+    settlement: Settlement,
+) -> TransactionEnd {
+    end(conn.immediate_transaction(|conn| {
+        let result = done(body(conn))?;
+        let settlement = completed(settlement, &result);
+        held(<diesel::sqlite::Sqlite as TaskxBackend>::settle_on(conn, &settlement)?)?;
+        Ok(result)
+    }))
+}
+
+type AsyncBody = Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>;
+
+async fn in_async(
+    mut conn: AsyncSqliteConn,
+    body: AsyncBody,
+    settlement: Settlement,
+) -> TransactionEnd {
+    let transaction = conn.immediate_transaction(async move |conn: &mut AsyncSqliteConn| {
+        let result = done(body(conn).await)?;
+        let settlement = completed(settlement, &result);
+        let settled =
+            <diesel::sqlite::Sqlite as TaskxBackend>::settle_on_async(conn, &settlement).await?;
+        held(settled)?;
+        Ok(result)
+    });
+    end(transaction.await)
+}
+
+fn done(verdict: Verdict) -> Result<Option<String>, Stop> {
+    match verdict {
+        Verdict::Done(result) => Ok(result),
+        failed => Err(Stop::Failed(failed)),
+    }
+}
+
+fn completed(settlement: Settlement, result: &Option<String>) -> Settlement {
+    Settlement { outcome: Outcome::Completed(result.clone()), ..settlement }
+}
+
+fn held(settled: Settled) -> Result<(), Stop> {
+    match settled {
+        Settled::Done => Ok(()),
+        Settled::Already | Settled::Lost => Err(Stop::Lost),
+    }
+}
+
+fn end(transaction: Result<Option<String>, Stop>) -> TransactionEnd {
+    match transaction {
+        Ok(result) => TransactionEnd::Committed { result },
+        Err(Stop::Failed(verdict)) => TransactionEnd::Failed(verdict),
+        Err(Stop::Lost) => TransactionEnd::Lost,
+        Err(Stop::Database(error)) => {
+            TransactionEnd::Failed(Verdict::failed(error_from_diesel(error)))
+        }
+    }
+}
