@@ -275,3 +275,91 @@ fn returned(output: &Output) -> Type {
         Output::Unit | Output::Wrong => parse_quote!(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proc_macro2::TokenTree;
+
+    use super::*;
+
+    /// A declaration with everything that is expanded.
+    fn expanded(options: TokenStream) -> TokenStream {
+        let item = quote! {
+            /// Doc.
+            pub(crate) async fn email(
+                to: String,
+                #[arg(default)] copies: u8,
+                #[arg(default = "x")] subject: &str,
+                mailer: &Mailer,
+                connection: &mut Connection,
+                ctx: &Ctx,
+            ) -> Result<u8, Mishap> { Ok(1) }
+        };
+        attribute(Attribute::Task, options, &item)
+    }
+
+    fn flat(tokens: TokenStream, all: &mut Vec<String>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => {
+                    all.push("(".to_owned());
+                    flat(group.stream(), all);
+                    all.push(")".to_owned());
+                }
+                other => all.push(other.to_string()),
+            }
+        }
+    }
+
+    /// The first words of the absolute paths in some code.
+    fn roots(tokens: TokenStream) -> BTreeSet<String> {
+        let mut words = Vec::new();
+        flat(tokens, &mut words);
+        let is_word = |word: &str| word.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        words
+            .windows(4)
+            .filter(|four| four[1] == ":" && four[2] == ":" && !is_word(&four[0]) && four[0] != ">")
+            .map(|four| four[3].clone())
+            .collect()
+    }
+
+    #[test]
+    fn only_taskx_and_the_standard_library_are_named() {
+        let tokens = expanded(quote!(backoff = "2s..1h", timeout = "3s", queue = "mail"));
+        let expected = ["core", "std", "taskx"].map(str::to_owned);
+        assert_eq!(roots(tokens), BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn another_path_stands_for_taskx_everywhere() {
+        let tokens = expanded(quote!(crate = "framework::jobs", backoff = "2s..1h"));
+        let text = tokens.to_string();
+        assert!(
+            !text.contains("taskx") && text.contains("framework :: jobs :: __private"),
+            "{text}"
+        );
+        assert!(text.contains("framework::jobs::__private::serde"), "{text}");
+        assert_eq!(roots(tokens), BTreeSet::from(["core", "std"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_mistake_leaves_the_function_and_the_applier() {
+        let text = expanded(quote!(queu = "mail")).to_string();
+        assert_eq!(text.matches("compile_error").count(), 1, "{text}");
+        for part in ["async fn email", "struct Email", "fn apply", "Task for Email"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // Nothing that only a whole task may do.
+        assert!(!text.contains("submit") && !text.contains("decode"), "{text}");
+        let broken = attribute(
+            Attribute::Task,
+            TokenStream::new(),
+            &quote!(
+                struct Office;
+            ),
+        );
+        assert!(broken.to_string().starts_with("struct Office ;"), "{broken}");
+    }
+}
