@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
     context::Ctx,
@@ -308,7 +308,7 @@ impl Invocation {
     ///
     /// # Errors
     /// A failed attempt, if it is not.
-    pub fn state<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Arc<T>, Verdict> {
+    pub fn state<T: ?Sized + Lendable>(&self) -> Result<Arc<T>, Verdict> {
         self.states.get::<T>().ok_or_else(|| {
             Verdict::failed(Error::new(
                 ErrorKind::Config,
@@ -319,15 +319,50 @@ impl Invocation {
 }
 
 /// What a task can take by value: it is stored as JSON.
+///
+/// The macros reach serde only through this trait, so that an argument which cannot be stored is
+/// one message in these words, and not one for each call that serde's derive would make.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored as a task's argument",
     label = "what is taken by value is stored as JSON",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it; it must be `Send` and `Sync` too",
     note = "or, if it is a part of the application such as a client or a pool, take it by reference: `&{Self}`, given to the App by `.state(..)`"
 )]
-pub trait Storable: Serialize + DeserializeOwned + Send + Sync + 'static {}
+pub trait Storable: Sized {
+    /// Writes it into the payload.
+    ///
+    /// # Errors
+    /// What its `Serialize` says.
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
+    /// Reads it from the payload.
+    ///
+    /// # Errors
+    /// What its `Deserialize` says.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize(serializer)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
+}
+
+/// What a task can take by reference: many runs share it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a state",
+    label = "what is taken by reference is shared by tasks on several threads",
+    note = "it must be `Send` and `Sync`; a trait says so itself: `trait Greet: Send + Sync`"
+)]
+pub trait Lendable: Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Send + Sync + 'static> Lendable for T {}
 
 /// Reads arguments or a result, and says at which path they do not fit.
 pub(crate) fn decode<A: DeserializeOwned>(text: &str) -> Result<A> {

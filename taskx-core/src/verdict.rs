@@ -41,6 +41,36 @@ pub trait TaskReturn {
     fn into_verdict(self) -> Verdict;
 }
 
+/// What a task may return on success: it is stored as JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored as a task's result",
+    label = "what a task returns is stored as JSON",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`, or return `()`"
+)]
+pub trait TaskOutput: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> TaskOutput for T {}
+
+/// What a task may return on failure.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a task's error",
+    label = "this is no error type",
+    note = "a task's error is any type that implements `std::error::Error`, or `anyhow::Error`, or `Box<dyn Error + Send + Sync>`",
+    note = "it must be `Send`, `Sync` and `'static`, since it is kept until the attempt is written down"
+)]
+pub trait TaskError {
+    /// The error in a box.
+    fn into_boxed(self) -> BoxError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> TaskError for E {
+    fn into_boxed(self) -> BoxError {
+        self.into()
+    }
+}
+
 impl TaskReturn for () {
     type Output = ();
 
@@ -49,11 +79,7 @@ impl TaskReturn for () {
     }
 }
 
-impl<T, E> TaskReturn for Result<T, E>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: Into<BoxError>,
-{
+impl<T: TaskOutput, E: TaskError> TaskReturn for Result<T, E> {
     type Output = T;
 
     fn into_verdict(self) -> Verdict {
@@ -64,10 +90,37 @@ where
                 Error::new(ErrorKind::Payload, "write the task's result as JSON")
                     .with_source(error),
             ),
-            Err(error) => Verdict::Failed(error.into()),
+            Err(error) => Verdict::Failed(error.into_boxed()),
         }
     }
 }
+
+/// What a task returned, for the macros' code to judge by `.verdict()`.
+///
+/// A type that no task can return is told of once, where `Task::Output` names it. So that the
+/// call is no second message, it falls back on [`AnyReturn`], which compiles for every type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<R>(pub R);
+
+impl<R: TaskReturn> Returned<R> {
+    /// The verdict.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        self.0.into_verdict()
+    }
+}
+
+/// See [`Returned`].
+#[doc(hidden)]
+pub trait AnyReturn: Sized {
+    /// Never called: it is chosen only in a program that does not compile.
+    fn verdict(self) -> Verdict {
+        Verdict::failed("a task cannot return this type")
+    }
+}
+
+impl<R> AnyReturn for Returned<R> {}
 
 /// What an error asks for besides "try again by the backoff".
 #[derive(Debug, Clone, PartialEq, Eq)]

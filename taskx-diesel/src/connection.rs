@@ -49,7 +49,9 @@ macro_rules! task_connections {
         #[cfg(feature = $feature)]
         impl sealed::Sealed for $Connection {}
 
+        // The trait's own note lists them by the names that users write.
         #[cfg(feature = $feature)]
+        #[diagnostic::do_not_recommend]
         impl TaskConnection for $Connection {
             const ENGINE: Engine = Engine::$engine;
             const IS_ASYNC: bool = $is_async;

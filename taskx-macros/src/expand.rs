@@ -8,7 +8,7 @@ mod wrapper;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Type, parse_quote, spanned::Spanned};
+use syn::{LitStr, Type, parse_quote, spanned::Spanned};
 
 use crate::{
     mistakes::Mistakes,
@@ -80,29 +80,43 @@ impl Expansion<'_> {
         });
         let serde = format!("{}::serde", type_text(private));
         let fields = task.signature.stored().map(|parameter| self.field(parameter));
+        // Where another item has the same name, the message points at the function's.
+        let item = quote_spanned!(applier.span()=> struct #applier { #(#fields),* });
         quote! {
             #(#cfgs)*
             #(#docs)*
             #default_doc
             #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
             #[serde(crate = #serde)]
-            #visibility struct #applier { #(#fields),* }
+            #visibility #item
         }
     }
 
+    /// A field. Its values pass through `Storable`, so that a type which cannot be stored is one
+    /// message at that type.
     fn field(&self, parameter: &Parameter) -> TokenStream {
         let (name, key, visibility) =
             (&parameter.name, parameter.key(), &self.task.function.visibility);
         let doc = format!("The argument `{key}`.");
-        let default = parameter.default.as_ref().map(|fallback| match fallback {
-            Fallback::Default => quote!(#[serde(default)]),
-            Fallback::Value(_) => {
-                let path = format!("{}::{}", self.applier, default_name(parameter));
-                quote!(#[serde(default = #path)])
-            }
-        });
+        let place = parameter.written.span();
         let ty = stored_type(parameter);
-        quote!(#[doc = #doc] #default #visibility #name: #ty)
+        let through = |method: &str| {
+            let path =
+                format!("<{} as {}::Storable>::{method}", type_text(&ty), type_text(&self.private));
+            LitStr::new(&path, place)
+        };
+        let (write, read) = (through("write"), through("read"));
+        let default = if parameter.default.is_some() {
+            let path = format!("{}::{}", self.applier, default_name(parameter));
+            Some(quote!(default = #path))
+        } else {
+            parameter.is_option().then(|| quote!(default))
+        };
+        quote_spanned! {place=>
+            #[doc = #doc]
+            #[serde(serialize_with = #write, deserialize_with = #read, #default)]
+            #visibility #name: #ty
+        }
     }
 
     /// `NAME`, `apply` and `enqueue`.
@@ -161,33 +175,39 @@ impl Expansion<'_> {
         let cfgs = task.cfgs();
         let def = self.def();
         let returned = returned(&task.signature.output);
-        let output = quote_spanned!(returned.span()=> <#returned as #private::TaskReturn>::Output);
-        let (checks, wrapper, submit) = if self.is_whole {
+        // At one place as a whole: the compiler asks twice about the type, and shows what is
+        // word for word the same only once.
+        let output = quote_spanned! {returned.span()=>
+            type Output = <#returned as #private::TaskReturn>::Output;
+        };
+        let (check, wrapper, submit) = if self.is_whole {
             let submit = quote! {
                 #private::inventory::submit! {
                     #private::Registered(<#applier as #private::Task>::DEF)
                 }
             };
-            (self.checks(), self.wrapper(), submit)
+            (self.check(), self.wrapper(), submit)
         } else {
             let wrapper = quote! {
                 fn __run(_: #private::Invocation) -> #private::Verdict {
                     ::core::unreachable!()
                 }
             };
-            (TokenStream::new(), wrapper, TokenStream::new())
+            (None, wrapper, TokenStream::new())
         };
         quote! {
             #(#cfgs)*
             #[allow(deprecated)]
             const _: () = {
-                #checks
+                use #private::AnyReturn as _;
+
+                #check
                 #wrapper
 
                 #[automatically_derived]
                 impl #private::Task for #applier {
                     const DEF: &'static #private::TaskDef = &#def;
-                    type Output = #output;
+                    #output
                 }
 
                 #submit
@@ -229,14 +249,17 @@ fn given(parameter: &Parameter) -> TokenStream {
     }
 }
 
-/// The function behind `#[arg(default = ..)]`.
+/// The function behind `#[arg(default)]` and `#[arg(default = ..)]`.
 fn default_value(parameter: &Parameter) -> Option<TokenStream> {
-    let Some(Fallback::Value(value)) = &parameter.default else { return None };
     let (name, ty) = (default_name(parameter), stored_type(parameter));
-    let value = if parameter.is_text() {
-        quote_spanned!(value.span()=> ::core::convert::Into::into(#value))
-    } else {
-        quote!(#value)
+    let value = match parameter.default.as_ref()? {
+        Fallback::Default => {
+            quote_spanned!(parameter.written.span()=> ::core::default::Default::default())
+        }
+        Fallback::Value(value) if parameter.is_text() => {
+            quote_spanned!(value.span()=> ::core::convert::Into::into(#value))
+        }
+        Fallback::Value(value) => quote!(#value),
     };
     Some(quote!(#[doc(hidden)] fn #name() -> #ty { #value }))
 }
@@ -250,5 +273,93 @@ fn returned(output: &Output) -> Type {
     match output {
         Output::Type(ty) => (**ty).clone(),
         Output::Unit | Output::Wrong => parse_quote!(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proc_macro2::TokenTree;
+
+    use super::*;
+
+    /// A declaration with everything that is expanded.
+    fn expanded(options: TokenStream) -> TokenStream {
+        let item = quote! {
+            /// Doc.
+            pub(crate) async fn email(
+                to: String,
+                #[arg(default)] copies: u8,
+                #[arg(default = "x")] subject: &str,
+                mailer: &Mailer,
+                connection: &mut Connection,
+                ctx: &Ctx,
+            ) -> Result<u8, Mishap> { Ok(1) }
+        };
+        attribute(Attribute::Task, options, &item)
+    }
+
+    fn flat(tokens: TokenStream, all: &mut Vec<String>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => {
+                    all.push("(".to_owned());
+                    flat(group.stream(), all);
+                    all.push(")".to_owned());
+                }
+                other => all.push(other.to_string()),
+            }
+        }
+    }
+
+    /// The first words of the absolute paths in some code.
+    fn roots(tokens: TokenStream) -> BTreeSet<String> {
+        let mut words = Vec::new();
+        flat(tokens, &mut words);
+        let is_word = |word: &str| word.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        words
+            .windows(4)
+            .filter(|four| four[1] == ":" && four[2] == ":" && !is_word(&four[0]) && four[0] != ">")
+            .map(|four| four[3].clone())
+            .collect()
+    }
+
+    #[test]
+    fn only_taskx_and_the_standard_library_are_named() {
+        let tokens = expanded(quote!(backoff = "2s..1h", timeout = "3s", queue = "mail"));
+        let expected = ["core", "std", "taskx"].map(str::to_owned);
+        assert_eq!(roots(tokens), BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn another_path_stands_for_taskx_everywhere() {
+        let tokens = expanded(quote!(crate = "framework::jobs", backoff = "2s..1h"));
+        let text = tokens.to_string();
+        assert!(
+            !text.contains("taskx") && text.contains("framework :: jobs :: __private"),
+            "{text}"
+        );
+        assert!(text.contains("framework::jobs::__private::serde"), "{text}");
+        assert_eq!(roots(tokens), BTreeSet::from(["core", "std"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_mistake_leaves_the_function_and_the_applier() {
+        let text = expanded(quote!(queu = "mail")).to_string();
+        assert_eq!(text.matches("compile_error").count(), 1, "{text}");
+        for part in ["async fn email", "struct Email", "fn apply", "Task for Email"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // Nothing that only a whole task may do.
+        assert!(!text.contains("submit") && !text.contains("decode"), "{text}");
+        let broken = attribute(
+            Attribute::Task,
+            TokenStream::new(),
+            &quote!(
+                struct Office;
+            ),
+        );
+        assert!(broken.to_string().starts_with("struct Office ;"), "{broken}");
     }
 }

@@ -48,6 +48,7 @@ impl Task {
         if task.options.name.is_none() {
             check_name_of(&task.function.signature.ident, mistakes);
         }
+        task.check_aliases(mistakes);
         Self { applier: task.find_applier(mistakes), ..task }
     }
 
@@ -56,6 +57,19 @@ impl Task {
         match &self.options.name {
             Some(name) => name.value(),
             None => self.function.signature.ident.unraw().to_string(),
+        }
+    }
+
+    /// No two names of a task may be the same.
+    fn check_aliases(&self, mistakes: &mut Mistakes) {
+        let mut names = vec![self.name()];
+        for alias in &self.options.aliases {
+            let text = alias.value();
+            if names.contains(&text) {
+                mistakes
+                    .at(alias, format!("`{text}` is a name of this task already; leave it out"));
+            }
+            names.push(text);
         }
     }
 
@@ -331,7 +345,7 @@ mod tests {
             (quote!(name("a")), "`name` takes one value"),
             (quote!(queue = 7), "in quotes"),
             (quote!(queue = "a\0b"), "NUL"),
-            (quote!(alias = "f", name = "f"), "is a name of this task already"),
+            (quote!(alias = "f"), "is a name of this task already"),
             (quote!(alias = ["a", "a"]), "is a name of this task already"),
             (quote!(alias()), "needs a value"),
             (quote!(priority = 40000), "-32768 to 32767"),

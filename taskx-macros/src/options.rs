@@ -134,21 +134,7 @@ impl Options {
             seen.push(row.name);
             (row.read)(&Asked { entry, row }, &mut options, mistakes);
         }
-        options.check_names(mistakes);
         options
-    }
-
-    /// No two names of a task may be the same.
-    fn check_names(&self, mistakes: &mut Mistakes) {
-        let mut names: Vec<_> = self.name.iter().map(LitStr::value).collect();
-        for alias in &self.aliases {
-            let text = alias.value();
-            if names.contains(&text) {
-                mistakes
-                    .at(alias, format!("`{text}` is a name of this task already; leave it out"));
-            }
-            names.push(text);
-        }
     }
 }
 

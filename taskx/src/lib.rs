@@ -58,7 +58,7 @@ pub mod __private {
             ArgumentDef, ConnectionNeed, Invocation, Overlap, Registered, Retention, Run,
             ScheduleDef, SettleMode, Storable, Task, TaskDef, TaskOptions,
         },
-        verdict::{TaskReturn, Verdict},
+        verdict::{AnyReturn, Returned, TaskReturn, Verdict},
     };
     pub use taskx_diesel::TaskConnection;
     pub use taskx_schedule::{self, Misfire};

@@ -4,18 +4,14 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{Expansion, returned, stored_type};
+use super::Expansion;
 use crate::{parameter::Kind, parse::type_text, signature::Parameter};
 
 impl Expansion<'_> {
-    /// What only the compiler can tell, each asked at the type that it is about.
-    pub(super) fn checks(&self) -> TokenStream {
+    /// Asks the compiler whether the connection fits the function.
+    pub(super) fn check(&self) -> Option<TokenStream> {
         let private = &self.private;
-        let stored = self.task.signature.stored().map(|parameter| {
-            let ty = stored_type(parameter);
-            quote_spanned!(parameter.written.span()=> __stored::<#ty>();)
-        });
-        let connection = self.task.signature.connection().map(|ty| {
+        self.task.signature.connection().map(|ty| {
             let (expected, text) = if self.task.signature.is_async {
                 (true, "this connection blocks its thread: leave out `async`, so that the task runs on the blocking pool, or take one of diesel-async's connections")
             } else {
@@ -27,15 +23,7 @@ impl Expansion<'_> {
                     #text
                 );
             }
-        });
-        quote! {
-            #[allow(dead_code)]
-            fn __check() {
-                fn __stored<T: #private::Storable>() {}
-                #(#stored)*
-            }
-            #connection
-        }
+        })
     }
 
     /// How the task is run: the variant of `Run` with the wrapper.
@@ -63,7 +51,11 @@ impl Expansion<'_> {
     pub(super) fn wrapper(&self) -> TokenStream {
         let private = &self.private;
         let signature = &self.task.signature;
+        let task_name = &self.task.function.signature.ident;
         let body = self.body();
+        // What makes the future not `Send` is told at the function's name.
+        let name = task_name.span();
+        let future = quote_spanned!(name=> ::std::boxed::Box::pin(async move { #body }));
         match (signature.connection().is_some(), signature.is_async) {
             (false, false) => quote! {
                 fn __run(__invocation: #private::Invocation) -> #private::Verdict { #body }
@@ -72,7 +64,7 @@ impl Expansion<'_> {
                 fn __run(
                     __invocation: #private::Invocation,
                 ) -> #private::BoxFuture<'static, #private::Verdict> {
-                    ::std::boxed::Box::pin(async move { #body })
+                    #future
                 }
             },
             (true, false) => quote! {
@@ -86,7 +78,7 @@ impl Expansion<'_> {
                     __invocation: #private::Invocation,
                     __connection: &'c mut (dyn ::core::any::Any + ::core::marker::Send),
                 ) -> #private::BoxFuture<'c, #private::Verdict> {
-                    ::std::boxed::Box::pin(async move { #body })
+                    #future
                 }
             },
         }
@@ -116,14 +108,11 @@ impl Expansion<'_> {
         let function = &task.function.signature.ident;
         let wait = signature.is_async.then(|| quote!(.await));
         let call = quote_spanned!(function.span()=> #function(#(#passed),*)#wait);
-        let returned = returned(&signature.output);
-        let judge =
-            quote_spanned!(returned.span()=> <#returned as #private::TaskReturn>::into_verdict);
         quote! {
             #decode
             #(#lend)*
             #connect
-            #judge(#call)
+            #private::Returned(#call).verdict()
         }
     }
 

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(alias = "report")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use taskx::prelude::*;
+
+pub struct Report;
+
+#[task]
+fn report() {}
+
+fn main() {}

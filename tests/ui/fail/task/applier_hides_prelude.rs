@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+fn option() {}
+
+fn main() {}

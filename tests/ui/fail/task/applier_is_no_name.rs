@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(applier = "report task")]
+fn report() {}
+
+fn main() {}

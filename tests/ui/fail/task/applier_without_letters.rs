@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+fn _42() {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+#![deny(unused_must_use)]
+use taskx::prelude::*;
+
+#[task]
+fn report() {}
+
+fn main() {
+    Report::apply();
+}

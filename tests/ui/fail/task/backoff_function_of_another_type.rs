@@ -1,0 +1,10 @@
+use taskx::prelude::*;
+
+fn delay(attempt: u64) -> u64 {
+    attempt
+}
+
+#[task(backoff = delay)]
+fn report() {}
+
+fn main() {}

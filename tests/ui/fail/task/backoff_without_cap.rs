@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(backoff = "2s..")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue = "mail" priority = 1)]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+const fn report() {}
+
+fn main() {}

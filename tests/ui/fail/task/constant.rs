@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+const REPORT: u8 = 7;
+
+fn main() {}

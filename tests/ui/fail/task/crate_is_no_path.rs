@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(crate = "my crate")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue "mail")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+extern "C" fn report() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use taskx::prelude::*;
+
+#[task]
+fn report(title: &impl ToString) {
+    let _ = title.to_string();
+}
+
+fn main() {
+    let _ = Report::apply();
+}

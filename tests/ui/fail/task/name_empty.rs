@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(name = "")]
+fn report() {}
+
+fn main() {}

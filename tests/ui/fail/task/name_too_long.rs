@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(name = "longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglong")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue = "a\0b")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue("mail", "post"))]
+fn report() {}
+
+fn main() {}

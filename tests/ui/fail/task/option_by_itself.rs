@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task("report")]
+fn report() {}
+
+fn main() {}

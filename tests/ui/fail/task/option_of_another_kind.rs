@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue = 7)]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue)]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(priority = "high")]
+fn report() {}
+
+fn main() {}

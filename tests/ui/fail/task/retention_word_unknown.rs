@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(retention = "forever")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use taskx::prelude::*;
+
+#[task]
+fn report() -> impl Future<Output = ()> {
+    async {}
+}
+
+fn main() {}

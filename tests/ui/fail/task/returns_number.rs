@@ -1,0 +1,8 @@
+use taskx::prelude::*;
+
+#[task]
+fn report() -> u32 {
+    7
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(settle = "always")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+pub struct Report;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(timeout = "30")]
+fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(timeout = "0s")]
+fn report() {}
+
+fn main() {}

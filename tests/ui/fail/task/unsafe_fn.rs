@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task]
+unsafe fn report() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(queue = , priority = 1)]
+fn report() {}
+
+fn main() {}
