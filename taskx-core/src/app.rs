@@ -16,7 +16,7 @@ use crate::{
     io::IoThread,
     layer::Layer,
     queue::Queue,
-    registry::{Registry, Selection},
+    registry::Registry,
     state::States,
     store::Store,
     worker::{BackgroundTaskWorker, BlockingTaskWorker},
@@ -104,7 +104,7 @@ impl App {
     /// # Errors
     /// `Config`: no task at all, or a name given twice.
     pub fn tasks(&self) -> Result<Vec<&'static crate::task::TaskDef>> {
-        Ok(Registry::of(self.name(), &Selection::default())?.tasks())
+        Ok(Registry::all(self.name())?.tasks())
     }
 
     /// Brings the database's schema up to date, under a lock; a no-op where it is.

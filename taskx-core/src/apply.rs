@@ -142,7 +142,7 @@ impl<T: Task> Apply<T> {
         self
     }
 
-    /// Leaves out PostgreSQL's `NOTIFY` of an [`on`](#) insert; the job starts at the next poll or
+    /// Leaves out PostgreSQL's `NOTIFY` of an insert on the caller's own connection; the job starts at the next poll or
     /// by the probes of a worker in this process.
     pub fn no_notify(mut self) -> Self {
         self.notify = false;
@@ -288,7 +288,7 @@ impl<T: Task> Future for Enqueue<T> {
     }
 }
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::NoStore, "enqueue a job: the App has been shut down")
 }
 

@@ -24,7 +24,18 @@ pub(crate) struct Hub {
     due: Mutex<Option<Instant>>,
     /// Rings when `due` became earlier.
     pub(crate) due_changed: Notify,
+    /// Rings when this process changed a schedule.
+    pub(crate) schedules_changed: Notify,
+    /// Queues that are probed, each since when.
+    probed: Mutex<HashMap<String, Instant>>,
 }
+
+/// When a probed queue is looked at after the insert, while its commit may come any time: at once
+/// fine, then every 50 ms.
+const PROBES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(20)];
+const PROBE_EVERY: Duration = Duration::from_millis(50);
+const PROBED_FOR: Duration = Duration::from_secs(2);
 
 impl Hub {
     /// A signal for a worker that serves `queues`.
@@ -47,6 +58,33 @@ impl Hub {
     pub(crate) fn wake_all(&self) {
         for signal in self.signals() {
             signal.mark_all();
+        }
+    }
+
+    /// Begins to probe a queue, or begins anew; whether nobody was probing it, so that the caller
+    /// has to run [`probe`](Self::probe).
+    pub(crate) fn begin_probe(&self, queue: &str) -> bool {
+        lock(&self.probed).insert(queue.to_owned(), Instant::now()).is_none()
+    }
+
+    /// Looks into a queue repeatedly until 2 s after the last [`begin_probe`](Self::begin_probe):
+    /// the commit of a caller's own transaction cannot be observed.
+    pub(crate) async fn probe(&self, queue: String) {
+        loop {
+            let since = {
+                let mut probed = lock(&self.probed);
+                match probed.get(&queue).copied() {
+                    Some(since) if since.elapsed() < PROBED_FOR => since,
+                    _ => {
+                        probed.remove(&queue);
+                        return;
+                    }
+                }
+            };
+            let age = since.elapsed();
+            let pause = PROBES.into_iter().find(|step| age < *step).unwrap_or(PROBE_EVERY);
+            tokio::time::sleep(pause).await;
+            self.wake(&queue);
         }
     }
 

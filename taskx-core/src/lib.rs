@@ -8,10 +8,12 @@
 
 pub mod app;
 pub mod apply;
+pub mod apply_many;
 pub mod clock;
 pub mod config;
 pub mod context;
 mod current;
+mod declared;
 pub mod driver;
 mod enqueue;
 pub mod enqueued;
@@ -27,6 +29,7 @@ pub mod queue;
 mod registry;
 pub mod retry;
 pub mod schedule;
+pub mod schedules;
 pub mod state;
 pub mod store;
 pub mod task;

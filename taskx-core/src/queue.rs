@@ -15,10 +15,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    apply::{Apply, wait_blocking},
+    apply::Apply,
+    apply_many::ApplyMany,
     current,
     enqueue::{Inserter, Request},
-    enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
     event::Events,
     hub::Hub,
@@ -28,6 +28,7 @@ use crate::{
     io::IoThread,
     job::{Job, JobId, NewJob},
     schedule::{ScheduleInfo, ScheduleRow},
+    schedules::Schedules,
     store::{Engine, Inserted, Store},
     task::Task,
 };
@@ -74,60 +75,29 @@ impl Queue {
         self.0.inserter.store.engine()
     }
 
-    /// Enqueues many jobs in one transaction: all or none, any number. Durable when it returns;
-    /// the handles come in the order of `jobs`. Each item is an [`Apply`] or plain arguments.
-    ///
-    /// # Errors
-    /// As [`Apply`]; nothing is stored then.
-    pub async fn apply_many<T, A>(
-        &self,
-        jobs: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<Enqueued<T>>>
+    /// Many jobs to be, stored in one transaction: all or none, any number. Each item is an
+    /// [`Apply`] or plain arguments. Nothing is stored until one of [`ApplyMany`]'s finishers.
+    pub fn apply_many<T, A>(&self, jobs: impl IntoIterator<Item = A>) -> ApplyMany<T>
     where
         T: Task,
         A: Into<Apply<T>>,
     {
-        let jobs = self.checked(jobs)?;
-        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
-        let inserter = self.0.inserter.clone();
-        let inserted = self
-            .on_io(async move { inserter.insert(jobs).await.map_err(|(error, _)| error) })
-            .await?;
-        Ok(self.handles(ids, inserted))
+        ApplyMany::new(self.clone(), jobs)
     }
 
-    /// [`apply_many`](Self::apply_many) from sync code.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn apply_many_blocking<T, A>(
+    /// The schedules: list, add, pause, resume, remove, run now.
+    #[must_use]
+    pub fn schedules(&self) -> Schedules<'_> {
+        Schedules::new(self)
+    }
+
+    /// Stores checked jobs in one transaction, on the I/O thread.
+    pub(crate) fn store_all(
         &self,
-        jobs: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<Enqueued<T>>>
-    where
-        T: Task,
-        A: Into<Apply<T>>,
-    {
-        let jobs = self.checked(jobs)?;
-        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        jobs: Vec<NewJob>,
+    ) -> Result<oneshot::Receiver<Result<Vec<Inserted>>>> {
         let inserter = self.0.inserter.clone();
-        let answer = self.io()?.run(async move { inserter.insert(jobs).await.map_err(|(e, _)| e) });
-        Ok(self.handles(ids, wait_blocking(answer)?))
-    }
-
-    fn checked<T: Task, A: Into<Apply<T>>>(
-        &self,
-        jobs: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<NewJob>> {
-        jobs.into_iter().map(|job| job.into().to(self).into_parts().map(|(_, job)| job)).collect()
-    }
-
-    fn handles<T: Task>(&self, ids: Vec<JobId>, inserted: Vec<Inserted>) -> Vec<Enqueued<T>> {
-        let queue = Some(self.clone());
-        ids.into_iter()
-            .zip(inserted)
-            .map(|(id, inserted)| Enqueued::new(id, inserted, queue.clone()))
-            .collect()
+        Ok(self.io()?.run(async move { inserter.insert(jobs).await.map_err(|(error, _)| error) }))
     }
 
     /// Enqueues a job of a task that is not linked into this program, by its wire name: what the
@@ -202,23 +172,18 @@ impl Queue {
     /// commit any time now, and nothing tells when.
     #[doc(hidden)]
     pub fn probe(&self, queue: &str) {
-        if let Ok(io) = self.io() {
-            let hub = Arc::clone(&self.0.inserter.hub);
-            let queue = queue.to_owned();
-            io.handle().spawn(async move {
-                let steps = [1_u64, 5, 20].into_iter().chain(std::iter::repeat_n(50, 40));
-                for millis in steps {
-                    tokio::time::sleep(Duration::from_millis(millis)).await;
-                    hub.wake(&queue);
-                }
-            });
+        if self.hub().begin_probe(queue)
+            && let Ok(io) = self.io()
+        {
+            let (hub, queue) = (Arc::clone(self.hub()), queue.to_owned());
+            io.handle().spawn(async move { hub.probe(queue).await });
         }
     }
 
-    /// Wakes the workers of this process for a queue.
+    /// Wakes the workers of this process: something may have been committed.
     #[doc(hidden)]
-    pub fn wake(&self, queue: &str) {
-        self.hub().wake(queue);
+    pub fn wake(&self) {
+        self.hub().wake_all();
     }
 
     /// Every queue that is live in this process.

@@ -40,6 +40,14 @@ impl Registry {
         Self::checked(app, &linked, selection)
     }
 
+    /// Every task of the App of this name.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn all(app: Option<&str>) -> Result<Self> {
+        Self::of(app, &Selection::default())
+    }
+
     fn checked(
         app: Option<&str>,
         linked: &[&'static TaskDef],

@@ -162,25 +162,17 @@ impl ScheduleInfo {
 pub const SCHEDULE_POLL: Duration = Duration::from_secs(5);
 
 /// Compares versions number by number (`0.10.0` is newer than `0.9.1`); what is no number counts
-/// as 0, and so does what is missing (`1.0` equals `1.0.0`).
+/// as 0, what is missing too (`1.0` equals `1.0.0`), and what follows `-` or `+` does not count.
 #[must_use]
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
-    let number = |part: Option<&str>| -> u64 {
-        let part = part.unwrap_or_default();
-        let digits = part.find(|c: char| !c.is_ascii_digit()).and_then(|end| part.get(..end));
-        digits.unwrap_or(part).parse().unwrap_or(0)
+    let numbers = |text: &str| -> Vec<u64> {
+        let release = text.split(['-', '+']).next().unwrap_or_default();
+        let mut numbers: Vec<_> =
+            release.split('.').map(|part| part.parse().unwrap_or_default()).collect();
+        numbers.truncate(numbers.iter().rposition(|number| *number > 0).map_or(0, |last| last + 1));
+        numbers
     };
-    let (mut left, mut right) = (left.split('.'), right.split('.'));
-    loop {
-        let (a, b) = (left.next(), right.next());
-        if a.is_none() && b.is_none() {
-            return Ordering::Equal;
-        }
-        match number(a).cmp(&number(b)) {
-            Ordering::Equal => {}
-            unequal => return unequal,
-        }
-    }
+    numbers(left).cmp(&numbers(right))
 }
 
 #[cfg(test)]
@@ -191,7 +183,7 @@ mod tests {
     fn versions_compare_number_by_number() {
         assert!(compare_versions("0.10.0", "0.9.1").is_gt());
         assert!(compare_versions("1.0", "1.0.0").is_eq());
-        assert!(compare_versions("1.2.3-rc1", "1.2.3").is_eq());
+        assert!(compare_versions("1.2.3-rc.1", "1.2.3+4.5").is_eq());
         assert!(compare_versions("1.2", "1.2.1").is_lt());
         assert!(compare_versions("", "0").is_eq());
     }

@@ -96,7 +96,7 @@ pub struct ScheduleDef {
     /// The arguments of its jobs, as JSON; called once at start.
     pub args: fn() -> Result<String>,
     /// What to do with slots that were missed.
-    pub misfire: Misfire,
+    pub misfire: taskx_schedule::Misfire,
     /// How late a slot may be fired.
     pub misfire_grace: Duration,
     /// Whether a slot is fired while a job of an earlier one is live.
@@ -107,19 +107,6 @@ pub struct ScheduleDef {
     pub file: &'static str,
     /// Line of the attribute.
     pub line: u32,
-}
-
-/// What becomes of slots that passed while nothing fired them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Misfire {
-    /// They are recorded as missed.
-    Skip,
-    /// The latest one is fired, if it is not older than the grace. The default.
-    #[default]
-    Latest,
-    /// All of them are fired that are not older than the grace, at most so many at once.
-    All(u32),
 }
 
 /// Whether a schedule's jobs may overlap.

@@ -60,11 +60,12 @@ pub trait TaskxBackend: Backend + sealed::Migrate {
     const ENGINE: Engine;
 
     /// Inserts jobs; the answers come in the order of `jobs`. They are seen by nobody else before
-    /// the caller's transaction commits.
+    /// the caller's transaction commits. `notify`: whether PostgreSQL tells listeners with the
+    /// commit.
     ///
     /// # Errors
     /// The database's; a repeated id without `check_id`; none of the rows is stored then.
-    fn insert_on<C>(conn: &mut C, jobs: &[NewJob]) -> QueryResult<Vec<Inserted>>
+    fn insert_on<C>(conn: &mut C, jobs: &[NewJob], notify: bool) -> QueryResult<Vec<Inserted>>
     where
         C: LoadConnection<Backend = Self>;
 
@@ -75,6 +76,7 @@ pub trait TaskxBackend: Backend + sealed::Migrate {
     fn insert_on_async<C>(
         conn: &mut C,
         jobs: &[NewJob],
+        notify: bool,
     ) -> impl Future<Output = QueryResult<Vec<Inserted>>> + Send
     where
         C: AsyncConnection<Backend = Self>;

@@ -3,11 +3,13 @@
 //! # Layout
 //! `schema` the tables, for every engine · `values`, `rows` what rows become · `statement` fixed
 //! SQL that is prepared once · `error` Diesel's errors as taskx's · `migrate` embedded migrations
-//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins · `backend` what a caller's own connection can do · one folder an engine.
+//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins ·
+//! `backend`, `apply_on` what a caller's own connection can do · one folder an engine.
 //!
 //! # Features
 //! `sqlite` and `sqlite-bundled` (default), `postgres`, `mysql`, `tls`.
 
+mod apply_on;
 mod backend;
 mod declared;
 mod error;
@@ -21,7 +23,10 @@ mod values;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{Durability, SqliteOptions, SqliteStore};
 pub use crate::{
+    apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
     error::{error_from_diesel, to_diesel},
     migrate::{MIGRATIONS, Migrations, check_schema, migrate},

@@ -42,16 +42,20 @@ pub(crate) enum Place {
         keep: i64,
     },
     /// Back among the live jobs, with no owner.
-    Live {
-        /// Its state there: available, scheduled or retryable.
-        state: JobState,
-        /// `run_at` becomes now plus so many microseconds; `None` leaves it.
-        wait: Option<i64>,
-        /// Whether the attempt does not count: `attempt` falls by one.
-        uncounted: bool,
-        /// Whether `snooze_count` rises by one.
-        snoozed: bool,
-    },
+    Live(Back),
+}
+
+/// How a job comes back among the live ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Back {
+    /// Its state there: available, scheduled or retryable.
+    pub(crate) state: JobState,
+    /// `run_at` becomes now plus so many microseconds; `None` leaves it.
+    pub(crate) wait: Option<i64>,
+    /// Whether the attempt does not count: `attempt` falls by one.
+    pub(crate) uncounted: bool,
+    /// Whether `snooze_count` rises by one.
+    pub(crate) snoozed: bool,
 }
 
 /// A failed attempt as it is kept.
@@ -70,7 +74,7 @@ impl<'a> Plan<'a> {
     /// while it ran; then it does not go back among the live jobs.
     pub(crate) fn of(settlement: &'a Settlement, cancel_requested: bool) -> Self {
         let mut plan = Self::of_outcome(settlement);
-        if cancel_requested && matches!(plan.place, Place::Live { .. }) {
+        if cancel_requested && matches!(plan.place, Place::Live(_)) {
             plan.place = finished(JobState::Cancelled, settlement.retention);
             plan.reason = Some(Cow::Borrowed(CANCELLED_WHILE_RUNNING));
         }
@@ -113,12 +117,12 @@ impl<'a> Plan<'a> {
                 ..plain(dead(JobState::Quarantined, retention))
             },
             // `Released`, and whatever a later version brings back unfinished.
-            _ => plain(Place::Live {
+            _ => plain(Place::Live(Back {
                 state: JobState::Available,
                 wait: None,
                 uncounted: true,
                 snoozed: false,
-            }),
+            })),
         }
     }
 }
@@ -145,7 +149,7 @@ fn dead(state: JobState, retention: Option<Duration>) -> Place {
 
 fn live(later: JobState, after: Duration, uncounted: bool, snoozed: bool) -> Place {
     let state = if after.is_zero() { JobState::Available } else { later };
-    Place::Live { state, wait: Some(micros(after)), uncounted, snoozed }
+    Place::Live(Back { state, wait: Some(micros(after)), uncounted, snoozed })
 }
 
 /// Microseconds of a duration, at most about a thousand years: far enough for any delay, near
@@ -218,12 +222,12 @@ mod tests {
         let plan = Plan::of(&settlement, false);
         assert_eq!(
             plan.place,
-            Place::Live {
+            Place::Live(Back {
                 state: JobState::Available,
                 wait: Some(0),
                 uncounted: false,
                 snoozed: false
-            }
+            })
         );
         assert_eq!(plan.reason.as_deref(), Some("no route"));
     }

@@ -2,9 +2,12 @@
 
 mod start;
 
+#[cfg(feature = "testing")]
+pub use taskx_core::testing;
 pub use taskx_core::{
     app::{App, AppBuilder, Mode},
     apply::{Apply, Enqueue},
+    apply_many::{ApplyMany, EnqueueMany},
     config::Config,
     context::Ctx,
     enqueued::Enqueued,
@@ -19,13 +22,15 @@ pub use taskx_core::{
     verdict::{Cancel, Discard, Retry, Snooze, TaskReturn, Verdict},
     worker::{BackgroundTaskWorker, BlockingTaskWorker, Stopped, WorkerHandle},
 };
+pub use taskx_diesel::{ApplyOn, QueueTransaction};
+pub use taskx_macros::*;
 pub use taskx_schedule as schedule;
 
 /// What a file with tasks needs: `use taskx::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, AppBuilder, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard, JobId,
-        Mode, Result, Retry, Snooze,
+        App, AppBuilder, ApplyOn, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard,
+        JobId, Mode, QueueTransaction, Result, Retry, Snooze, task,
     };
 }
 
@@ -44,12 +49,12 @@ pub mod __private {
         state::StateNeed,
         store::Engine,
         task::{
-            ArgumentDef, ConnectionNeed, Invocation, Misfire, Overlap, Registered, Retention, Run,
+            ArgumentDef, ConnectionNeed, Invocation, Overlap, Registered, Retention, Run,
             ScheduleDef, SettleMode, Storable, Task, TaskDef, TaskOptions,
         },
         verdict::{TaskReturn, Verdict},
     };
-    pub use taskx_schedule;
+    pub use taskx_schedule::{self, Misfire};
 
     /// A future that a task's wrapper returns.
     pub type BoxFuture<'a, T> =

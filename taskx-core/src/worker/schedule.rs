@@ -1,10 +1,165 @@
-//! Fires schedules that are due; whoever finds one due first fires it.
+//! Fires schedules that are due. There is no leader: whoever finds one due inserts the unique
+//! `(schedule, slot)` row and the job in one transaction (I11).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::shared::Shared;
+use chrono::{DateTime, Utc};
+use taskx_schedule::{Due, DueRule, Misfire, Trigger};
 
-/// The loop.
+use super::{claim::Trouble, shared::Shared};
+use crate::{
+    declared::{self, ScheduleOptions},
+    error::{Error, ErrorKind, Result},
+    job::{NewJob, RunAt},
+    registry::Registry,
+    schedule::{DueSchedule, Firing, SCHEDULE_POLL},
+    task::Overlap,
+};
+
+/// The loop: declares what the code says, then fires what is due.
 pub(super) async fn run(shared: Arc<Shared>) {
-    shared.stop.cancelled().await;
+    let mut trouble = Trouble::default();
+    while let Err(error) = declare(&shared).await {
+        shared.trouble("declare schedules", &error);
+        tokio::time::sleep(trouble.pause()).await;
+    }
+    loop {
+        let pause = match fire_due(&shared).await {
+            Ok(pause) => {
+                trouble = Trouble::default();
+                pause
+            }
+            Err(error) => {
+                shared.trouble("fire schedules", &error);
+                trouble.pause()
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shared.queue.hub().schedules_changed.notified() => {}
+        }
+    }
+}
+
+/// Writes the schedules of the whole App, also of tasks that this worker leaves to others.
+async fn declare(shared: &Shared) -> Result<()> {
+    let registry = Registry::all(shared.app.as_deref())?;
+    let now = shared.store.now().await?;
+    let rows = declared::rows(&registry.tasks(), &shared.service, &shared.version, now)?;
+    shared.store.upsert_schedules(&shared.service, &rows).await
+}
+
+/// Fires every schedule that is due; answers how long to wait.
+async fn fire_due(shared: &Shared) -> Result<Duration> {
+    let (due, next) = shared.store.due_schedules(shared.registry.names()).await?;
+    let again = !due.is_empty();
+    for schedule in due {
+        if let Err(error) = fire(shared, &schedule).await {
+            if error.is_transient() {
+                return Err(error);
+            }
+            // One that cannot be read must not keep the others from firing.
+            let error = error.context(&format!("schedule `{}`", schedule.name));
+            shared.trouble("fire a schedule", &error);
+        }
+    }
+    if again {
+        // What was fired may be due again already; the second look knows the new times.
+        let (due, next) = shared.store.due_schedules(shared.registry.names()).await?;
+        let soon = if due.is_empty() { next } else { Some(Duration::from_millis(200)) };
+        return Ok(soon.unwrap_or(SCHEDULE_POLL).min(SCHEDULE_POLL));
+    }
+    Ok(next.unwrap_or(SCHEDULE_POLL).min(SCHEDULE_POLL).max(Duration::from_millis(1)))
+}
+
+async fn fire(shared: &Shared, schedule: &DueSchedule) -> Result<()> {
+    let options = ScheduleOptions::read(&schedule.options)?;
+    let trigger: Trigger = schedule.trigger.parse().map_err(|e| {
+        Error::new(ErrorKind::Config, "its trigger cannot be read by this version").with_source(e)
+    })?;
+    let trigger = trigger.anchored_at(schedule.created_at);
+    let position =
+        schedule.last_slot.unwrap_or_else(|| trigger.first_position(schedule.created_at));
+    let rule = DueRule { misfire: options.misfire, grace: options.grace, ..DueRule::default() };
+    let mut due = trigger.due(position, schedule.now, &rule);
+    let passed_over = pass_over(&mut due, &options, schedule.overlapping);
+    if passed_over > 0 {
+        tracing::warn!(
+            schedule = schedule.name,
+            latest = ?due.missed,
+            "slots were passed over: too late, or an earlier job is not done"
+        );
+    }
+    let jobs = due.run.iter().map(|slot| job(schedule, &options, *slot)).collect();
+    let firing = Firing {
+        name: schedule.name.clone(),
+        declared_hash: schedule.declared_hash.clone(),
+        jobs,
+        // A trigger without any slot gets a position too, or it would be looked at for ever.
+        last_slot: due.position.or(schedule.last_slot).or(Some(schedule.created_at)),
+        next_slot: due.next,
+        missed: passed_over,
+    };
+    let fired = shared.store.fire(&firing).await?;
+    if !fired.is_empty() {
+        tracing::debug!(schedule = schedule.name, jobs = fired.len(), "fired");
+        shared.queue.hub().wake(&options.queue);
+    }
+    Ok(())
+}
+
+/// Takes out the slots that the overlap policy forbids; answers how many slots are passed over
+/// (those lost to the misfire policy count as one, for nobody counts a million seconds).
+fn pass_over(due: &mut Due, options: &ScheduleOptions, overlapping: bool) -> i64 {
+    let mut count = i64::from(due.missed.is_some());
+    if options.overlap == Overlap::Skip {
+        let allowed = usize::from(!overlapping);
+        let forbidden = due.run.len().saturating_sub(allowed);
+        due.missed = due.run.drain(..forbidden).next_back().or(due.missed);
+        count += i64::try_from(forbidden).unwrap_or(i64::MAX);
+    }
+    count
+}
+
+fn job(schedule: &DueSchedule, options: &ScheduleOptions, slot: DateTime<Utc>) -> NewJob {
+    let mut job = NewJob::new(options.queue.clone(), schedule.task.clone(), schedule.args.clone());
+    job.priority = options.priority;
+    job.max_attempts = i32::from(options.max_attempts);
+    let jitter = options.jitter.mul_f64(fastrand::f64());
+    job.run_at = chrono::TimeDelta::from_std(jitter)
+        .ok()
+        .and_then(|jitter| slot.checked_add_signed(jitter))
+        .map_or(RunAt::Now, RunAt::At);
+    let extras = job.extras_mut();
+    extras.schedule = Some(schedule.name.clone());
+    extras.slot = Some(slot);
+    job
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(overlap: Overlap) -> ScheduleOptions {
+        ScheduleOptions { overlap, misfire: Misfire::Latest, ..ScheduleOptions::default() }
+    }
+
+    fn due(slots: &[i64]) -> Due {
+        let mut due = Due::default();
+        due.run = slots.iter().filter_map(|at| DateTime::from_timestamp(*at, 0)).collect();
+        due
+    }
+
+    #[test]
+    fn overlap_leaves_the_latest_slot_or_none() {
+        let mut three = due(&[1, 2, 3]);
+        assert_eq!(pass_over(&mut three, &options(Overlap::Skip), false), 2);
+        assert_eq!(three.run, due(&[3]).run);
+        let mut busy = due(&[4]);
+        assert_eq!(pass_over(&mut busy, &options(Overlap::Skip), true), 1);
+        assert!(busy.run.is_empty());
+        let mut all = due(&[1, 2, 3]);
+        assert_eq!(pass_over(&mut all, &options(Overlap::Allow), true), 0);
+        assert_eq!(all.run.len(), 3);
+    }
 }

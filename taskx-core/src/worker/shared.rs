@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     /// No more waiting for running jobs.
     pub(super) hurry: CancellationToken,
+    /// The App's name.
+    pub(super) app: Option<String>,
     pub(super) service: String,
     pub(super) version: String,
     owners: Mutex<Owners>,
@@ -99,6 +101,7 @@ impl Shared {
             alone: Arc::default(),
             stop: inner.stop.child_token(),
             hurry: CancellationToken::new(),
+            app: app.name().map(ToOwned::to_owned),
             service: inner.service.clone(),
             version: inner.version.clone(),
             owners: Mutex::new(Owners { current, held: HashMap::from([(current, 0)]) }),

@@ -20,19 +20,7 @@ pub(super) fn upsert(
     owner: &str,
     declared: &[ScheduleRow],
 ) -> Result<()> {
-    for row in declared {
-        if let Some(there) = tables.schedules.get(&row.name)
-            && there.info.owner != owner
-        {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!(
-                    "declare schedule `{}` of `{owner}`: it belongs to `{}`",
-                    row.name, there.info.owner
-                ),
-            ));
-        }
-    }
+    declared.iter().try_for_each(|row| refuse_taken(tables, owner, row))?;
     for row in declared {
         declare(tables, now, row);
     }
@@ -52,6 +40,19 @@ pub(super) fn upsert(
         }
     }
     Ok(())
+}
+
+/// Fails if the name belongs to another owner, or to a schedule made at run time.
+fn refuse_taken(tables: &Tables, owner: &str, row: &ScheduleRow) -> Result<()> {
+    let holder = match tables.schedules.get(&row.name) {
+        Some(Schedule { info, .. }) if info.owner != owner => format!("to `{}`", info.owner),
+        Some(Schedule { info, .. }) if info.source != row.source => "to a dynamic one".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("declare schedule `{}` of `{owner}`: its name belongs {holder}", row.name),
+    ))
 }
 
 /// Inserts a schedule, or updates it if the declaration is not older and says something else.

@@ -45,6 +45,7 @@ async fn work_off(store: &dyn Store) -> Vec<JobId> {
         if held.is_empty() {
             return done;
         }
+        assert!(held.len() <= 100, "{} jobs were claimed, 100 asked for", held.len());
         let batch: Vec<_> =
             held.iter().map(|job| settlement(job, Outcome::Completed(None))).collect();
         let answers = store.settle(&batch).await.unwrap();

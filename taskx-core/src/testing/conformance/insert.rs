@@ -201,6 +201,15 @@ pub async fn a_delay_may_be_very_long(store: &dyn Store) {
     assert!(near(found.run_at, later(found.inserted_at, DAY * 36_525)), "{found:?}");
 }
 
+/// A delay beyond all calendars is a very long one; it harms no other job of its batch.
+pub async fn an_endless_delay_is_a_long_one(store: &dyn Store) {
+    let batch = [job(), delayed(Duration::MAX), job()];
+    store.insert(&batch).await.unwrap();
+    assert_eq!(state(store, batch[1].id).await, JobState::Scheduled);
+    assert_eq!(total(store, JobState::Available).await, 2);
+    assert!(store.promote(10).await.unwrap().next_due.is_some_and(|due| due > DAY * 36_525));
+}
+
 /// No delay is no wait.
 pub async fn a_delay_of_nothing_means_at_once(store: &dyn Store) {
     let id = insert(store, &delayed(Duration::ZERO)).await;

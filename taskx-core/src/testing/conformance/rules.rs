@@ -151,6 +151,7 @@ macro_rules! conformance {
                 a_delay_counts_by_the_databases_clock
                 a_delay_may_be_shorter_than_a_second
                 a_delay_may_be_very_long
+                an_endless_delay_is_a_long_one
                 a_delay_of_nothing_means_at_once
                 a_delayed_job_is_not_claimed
                 a_past_time_means_at_once
@@ -330,6 +331,7 @@ macro_rules! conformance {
                 an_older_version_drops_nothing_newer
                 others_are_left_alone
                 a_name_has_one_owner
+                a_dynamic_schedule_keeps_its_name
                 hundreds_may_be_declared
                 an_unknown_slot_is_due
                 a_slot_is_due_when_it_has_come
@@ -368,6 +370,7 @@ macro_rules! conformance {
                 a_request_to_stop_is_one_jobs_own
                 a_job_asked_to_stop_may_still_end
                 odd_text_harms_no_row
+                endless_times_harm_no_row
             }
             watch(sessions) {
                 an_insert_is_told

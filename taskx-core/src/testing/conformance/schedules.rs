@@ -119,6 +119,7 @@ pub async fn a_changed_declaration_replaces(store: &dyn Store) {
         missed: 2,
     };
     store.fire(&firing).await.unwrap();
+    store.pause_schedule("nightly", true, &ada()).await.unwrap();
     let before = info(store, "nightly").await;
     let new = ScheduleRow {
         args: r#"{"n":2}"#.to_owned(),
@@ -132,7 +133,7 @@ pub async fn a_changed_declaration_replaces(store: &dyn Store) {
     assert_eq!((&after.task, &after.trigger, &after.args), (&new.task, &new.trigger, &new.args));
     assert_eq!((&after.options, after.next_slot), (&new.options, new.next_slot));
     assert_eq!((after.last_slot, after.missed), (Some(slot), 2));
-    assert_eq!(after.created_at, before.created_at);
+    assert_eq!((after.created_at, after.paused_at), (before.created_at, before.paused_at));
 }
 
 /// The next slot of a changed declaration is forgotten where the caller did not compute it, and is
@@ -232,6 +233,16 @@ pub async fn a_name_has_one_owner(store: &dyn Store) {
         store.schedules().await.unwrap().into_iter().map(|info| info.name).collect();
     assert_eq!(names, ["nightly"]);
     assert_eq!(info(store, "nightly").await.trigger, "0 3 * * *");
+}
+
+/// A name that was taken at run time is a conflict for the code; nothing is changed.
+pub async fn a_dynamic_schedule_keeps_its_name(store: &dyn Store) {
+    store.put_schedule(&dynamic("by-hand"), &ada()).await.unwrap();
+    let before = info(store, "by-hand").await;
+    let rows = [schedule("a"), changed(&schedule("by-hand"), "9.0.0")];
+    let error = store.upsert_schedules(OWNER, &rows).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    assert_eq!(store.schedules().await.unwrap(), [before]);
 }
 
 /// Hundreds of schedules may be declared at once.

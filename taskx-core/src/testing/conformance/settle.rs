@@ -1,5 +1,7 @@
 //! Rules of `settle`: how a job ends.
 
+use std::time::Duration;
+
 use super::steps::{
     DAY, HOUR, ada, cancelled, claim, die, discard, endings, failure, find, insert, inserted, job,
     near, quarantine, retry, running, settle, settle_as, settled, settlement, snooze, state, total,
@@ -41,7 +43,7 @@ pub async fn a_completed_job_may_have_no_result(store: &dyn Store) {
 
 /// A job that failed before it was completed does not keep the old failure as its reason.
 pub async fn a_completed_job_has_no_reason(store: &dyn Store) {
-    let first = settled(store, retry(std::time::Duration::ZERO)).await;
+    let first = settled(store, retry(Duration::ZERO)).await;
     let owner = worker(store).await;
     let second = claim(store, owner, 1).await.remove(0);
     assert_eq!(second.id, first.id);
@@ -242,9 +244,7 @@ pub async fn a_repeated_return_is_already_written(store: &dyn Store) {
 
 /// A retry that is settled again after somebody else claimed the job is lost.
 pub async fn a_repeated_return_after_the_next_claim_is_lost(store: &dyn Store) {
-    for outcome in
-        [retry(std::time::Duration::ZERO), snooze(std::time::Duration::ZERO), Outcome::Released]
-    {
+    for outcome in [retry(Duration::ZERO), snooze(Duration::ZERO), Outcome::Released] {
         let first = settled(store, outcome.clone()).await;
         let owner = worker(store).await;
         let second = claim(store, owner, 1).await.remove(0);
@@ -367,5 +367,28 @@ pub async fn odd_text_harms_no_row(store: &dyn Store) {
     for job in &held[..4] {
         let reason = find(store, job.id).await.reason.unwrap();
         assert_eq!(reason.replace('\0', ""), "ab 🦀 it's");
+    }
+}
+
+/// A delay or a retention beyond all calendars is a very long one; it harms no row.
+pub async fn endless_times_harm_no_row(store: &dyn Store) {
+    inserted(store, 4).await;
+    let owner = worker(store).await;
+    let held = claim(store, owner, 4).await;
+    let endless = Duration::MAX;
+    let outcomes = [retry(endless), snooze(endless), discard(), Outcome::Completed(None)];
+    let batch: Vec<_> = held
+        .iter()
+        .zip(outcomes)
+        .map(|(job, outcome)| Settlement { retention: Some(endless), ..settlement(job, outcome) })
+        .collect();
+    assert_eq!(store.settle(&batch).await.unwrap(), [Settled::Done; 4]);
+    travel(store, 100 * 365 * DAY).await;
+    assert_eq!(store.promote(10).await.unwrap().count, 0);
+    assert_eq!(store.prune(10).await.unwrap().jobs, 0);
+    let states =
+        [JobState::Retryable, JobState::Scheduled, JobState::Discarded, JobState::Completed];
+    for (job, expected) in held.iter().zip(states) {
+        assert_eq!(state(store, job.id).await, expected);
     }
 }

@@ -40,6 +40,8 @@ CREATE TABLE taskx_jobs (
 CREATE INDEX taskx_jobs_ready ON taskx_jobs (queue, priority, id) WHERE state = 0;
 -- What the promotion walks: jobs that wait for a time.
 CREATE INDEX taskx_jobs_due ON taskx_jobs (run_at) WHERE state IN (2, 3);
+-- What a starting worker brings back: jobs whose task no live worker knew.
+CREATE INDEX taskx_jobs_parked ON taskx_jobs (task) WHERE state = 4;
 -- Whether an earlier job of a schedule is still live.
 CREATE INDEX taskx_jobs_schedule ON taskx_jobs (schedule_id) WHERE schedule_id IS NOT NULL;
 

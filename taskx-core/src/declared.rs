@@ -1,0 +1,153 @@
+//! What the code declares of schedules, as rows.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use taskx_schedule::{Misfire, Trigger};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schedule::{ScheduleRow, ScheduleSource},
+    task::{Overlap, ScheduleDef, TaskDef, TaskOptions},
+};
+
+/// What the column `options` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ScheduleOptions {
+    pub(crate) queue: String,
+    pub(crate) priority: i16,
+    pub(crate) max_attempts: u16,
+    pub(crate) misfire: Misfire,
+    /// How late a slot may be fired.
+    pub(crate) grace: Duration,
+    pub(crate) overlap: Overlap,
+    /// The most that is added to a job's time.
+    pub(crate) jitter: Duration,
+}
+
+impl Default for ScheduleOptions {
+    fn default() -> Self {
+        Self {
+            queue: TaskOptions::DEFAULT.queue.to_owned(),
+            priority: TaskOptions::DEFAULT.priority,
+            max_attempts: TaskOptions::DEFAULT.max_attempts,
+            misfire: Misfire::default(),
+            grace: Duration::from_secs(3600),
+            overlap: Overlap::default(),
+            jitter: Duration::ZERO,
+        }
+    }
+}
+
+impl ScheduleOptions {
+    /// The options of a task's schedules, before the schedule's own.
+    pub(crate) fn of_task(task: &TaskDef) -> Self {
+        Self {
+            queue: task.options.queue.to_owned(),
+            priority: task.options.priority,
+            max_attempts: task.options.max_attempts,
+            ..Self::default()
+        }
+    }
+
+    /// The options in a row.
+    ///
+    /// # Errors
+    /// `Config` if they cannot be read.
+    pub(crate) fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|e| Error::new(ErrorKind::Config, "its options cannot be read").with_source(e))
+    }
+
+    /// The options as they are stored.
+    ///
+    /// # Errors
+    /// Never in practice: they are plain values.
+    pub(crate) fn write(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|e| Error::new(ErrorKind::Config, "write a schedule's options").with_source(e))
+    }
+}
+
+/// The schedules of these tasks as rows.
+///
+/// # Errors
+/// `Config` if two have one name, or if arguments cannot be written as JSON.
+pub(crate) fn rows(
+    tasks: &[&TaskDef],
+    owner: &str,
+    version: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<ScheduleRow>> {
+    let mut rows: Vec<ScheduleRow> = Vec::new();
+    for task in tasks {
+        for schedule in task.schedules {
+            let row = row(task, schedule, owner, version, now)?;
+            if rows.iter().any(|other| other.name == row.name) {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "{}:{}: the schedule name `{}` is used twice; give one another with `schedule = \"..\"`",
+                        schedule.file, schedule.line, row.name
+                    ),
+                ));
+            }
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn row(
+    task: &TaskDef,
+    schedule: &ScheduleDef,
+    owner: &str,
+    version: &str,
+    now: DateTime<Utc>,
+) -> Result<ScheduleRow> {
+    let trigger = (schedule.trigger)();
+    let options = ScheduleOptions {
+        misfire: schedule.misfire,
+        grace: schedule.misfire_grace,
+        overlap: schedule.overlap,
+        jitter: schedule.jitter,
+        ..ScheduleOptions::of_task(task)
+    };
+    let mut row = ScheduleRow {
+        name: schedule.name.to_owned(),
+        owner: owner.to_owned(),
+        source: ScheduleSource::Code,
+        task: task.name.to_owned(),
+        trigger: trigger.to_string(),
+        args: (schedule.args)()?,
+        options: options.write()?,
+        declared_hash: String::new(),
+        declared_version: version.to_owned(),
+        next_slot: first_slot(&trigger, now),
+    };
+    row.declared_hash = hash(&row);
+    Ok(row)
+}
+
+/// The slot that a schedule first seen now waits for. A date counts even if it is past, so that it
+/// is fired within its grace or recorded as missed.
+pub(crate) fn first_slot(trigger: &Trigger, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let trigger = trigger.clone().anchored_at(now);
+    match &trigger {
+        Trigger::Date(date) => date.run_date(),
+        _ => trigger.upcoming(now).next().map(|at| at.with_timezone(&Utc)),
+    }
+}
+
+/// A short hash of all that is declared, stable over builds and releases (FNV-1a, 64 bits): it
+/// only tells a changed declaration from an unchanged one.
+pub(crate) fn hash(row: &ScheduleRow) -> String {
+    let parts = [&row.task, &row.trigger, &row.args, &row.options];
+    let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,171 @@
+//! Enqueueing inside the caller's own transaction: the job is there if and only if the transaction
+//! commits (I2).
+
+use std::{collections::BTreeSet, future::Future};
+
+use diesel::{QueryResult, connection::LoadConnection};
+use diesel_async::AsyncConnection;
+use taskx_core::{
+    apply::{Apply, Inserting},
+    apply_many::ApplyMany,
+    enqueued::Enqueued,
+    error::{Error, ErrorKind},
+    job::NewJob,
+    queue::Queue,
+    store::Inserted,
+    task::Task,
+};
+
+use crate::{TaskxBackend, to_diesel};
+
+/// The finishers of [`Apply`] and [`ApplyMany`] on a connection of the caller's: SQLite, PostgreSQL
+/// or MySQL, by sync Diesel or by diesel-async.
+///
+/// The job is seen by nobody before the caller's transaction commits, and is gone if it rolls back.
+/// It usually starts within 50 ms after the commit: PostgreSQL tells it by `NOTIFY`, workers in
+/// this process look again and again for 2 s, others notice the commit or poll.
+///
+/// taskx's own refusals (a payload over the limit, say) travel as a Diesel error, so that `?` works
+/// inside `conn.transaction(..)`; [`error_from_diesel`](crate::error_from_diesel) gives them back.
+pub trait ApplyOn: Sized {
+    /// What a finisher returns: one handle, or one for each job.
+    type Handle;
+
+    /// Inserts on a sync Diesel connection.
+    ///
+    /// # Errors
+    /// The database's, or taskx's refusal; nothing is inserted then.
+    fn on<C>(self, conn: &mut C) -> QueryResult<Self::Handle>
+    where
+        C: LoadConnection,
+        C::Backend: TaskxBackend;
+
+    /// Inserts on a connection of diesel-async.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    fn on_async<C>(self, conn: &mut C) -> impl Future<Output = QueryResult<Self::Handle>> + Send
+    where
+        C: AsyncConnection,
+        C::Backend: TaskxBackend;
+}
+
+impl<T: Task> ApplyOn for Apply<T> {
+    type Handle = Enqueued<T>;
+
+    fn on<C>(self, conn: &mut C) -> QueryResult<Enqueued<T>>
+    where
+        C: LoadConnection,
+        C::Backend: TaskxBackend,
+    {
+        let Inserting { job, notify, queue } = self.into_inserting().map_err(to_diesel)?;
+        let jobs = [job];
+        let inserted = C::Backend::insert_on(conn, &jobs, notify)?;
+        probe::<C::Backend>(&jobs, queue.as_ref());
+        one(&jobs, &inserted, queue)
+    }
+
+    async fn on_async<C>(self, conn: &mut C) -> QueryResult<Enqueued<T>>
+    where
+        C: AsyncConnection,
+        C::Backend: TaskxBackend,
+    {
+        let Inserting { job, notify, queue } = self.into_inserting().map_err(to_diesel)?;
+        let jobs = [job];
+        let inserted = C::Backend::insert_on_async(conn, &jobs, notify).await?;
+        probe::<C::Backend>(&jobs, queue.as_ref());
+        one(&jobs, &inserted, queue)
+    }
+}
+
+fn one<T: Task>(
+    jobs: &[NewJob],
+    inserted: &[Inserted],
+    queue: Option<Queue>,
+) -> QueryResult<Enqueued<T>> {
+    match (jobs.first(), inserted.first()) {
+        (Some(job), Some(inserted)) => Ok(Enqueued::new(job.id, *inserted, queue)),
+        _ => Err(to_diesel(Error::new(
+            ErrorKind::Store,
+            "insert a job: the database gave no answer",
+        ))),
+    }
+}
+
+impl<T: Task> ApplyOn for ApplyMany<T> {
+    type Handle = Vec<Enqueued<T>>;
+
+    fn on<C>(self, conn: &mut C) -> QueryResult<Vec<Enqueued<T>>>
+    where
+        C: LoadConnection,
+        C::Backend: TaskxBackend,
+    {
+        let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
+        let inserted = C::Backend::insert_on(conn, &jobs, true)?;
+        probe::<C::Backend>(&jobs, Some(&queue));
+        Ok(each(&jobs, inserted, &queue))
+    }
+
+    async fn on_async<C>(self, conn: &mut C) -> QueryResult<Vec<Enqueued<T>>>
+    where
+        C: AsyncConnection,
+        C::Backend: TaskxBackend,
+    {
+        let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
+        let inserted = C::Backend::insert_on_async(conn, &jobs, true).await?;
+        probe::<C::Backend>(&jobs, Some(&queue));
+        Ok(each(&jobs, inserted, &queue))
+    }
+}
+
+fn each<T: Task>(jobs: &[NewJob], inserted: Vec<Inserted>, queue: &Queue) -> Vec<Enqueued<T>> {
+    jobs.iter()
+        .zip(inserted)
+        .map(|(job, inserted)| Enqueued::new(job.id, inserted, Some(queue.clone())))
+        .collect()
+}
+
+/// Lets workers of this process look for the jobs, since the commit cannot be observed: those of
+/// the named queue, else of every App on this kind of database.
+fn probe<B: TaskxBackend>(jobs: &[NewJob], queue: Option<&Queue>) {
+    let names: BTreeSet<&str> = jobs.iter().map(|job| job.queue.as_ref()).collect();
+    let live = queue.map_or_else(Queue::live, |queue| vec![queue.clone()]);
+    for queue in live.iter().filter(|queue| queue.engine() == B::ENGINE) {
+        for name in &names {
+            queue.probe(name);
+        }
+    }
+}
+
+/// The caller's transaction run by taskx, so that the wake-up follows the commit at once.
+pub trait QueueTransaction {
+    /// Runs `body` in a transaction of `conn`; jobs that it enqueues with
+    /// [`.on(conn)`](ApplyOn::on) start at once after the commit.
+    ///
+    /// # Errors
+    /// Those of `body` (the transaction is rolled back then) and of the database.
+    fn transaction<C, R, E>(
+        &self,
+        conn: &mut C,
+        body: impl FnOnce(&mut C) -> Result<R, E>,
+    ) -> Result<R, E>
+    where
+        C: LoadConnection,
+        E: From<diesel::result::Error>;
+}
+
+impl QueueTransaction for Queue {
+    fn transaction<C, R, E>(
+        &self,
+        conn: &mut C,
+        body: impl FnOnce(&mut C) -> Result<R, E>,
+    ) -> Result<R, E>
+    where
+        C: LoadConnection,
+        E: From<diesel::result::Error>,
+    {
+        let result = self.scope_blocking(|| conn.transaction(body))?;
+        self.wake();
+        Ok(result)
+    }
+}

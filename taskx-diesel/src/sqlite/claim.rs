@@ -1,0 +1,161 @@
+//! Claiming jobs.
+
+use std::{borrow::Cow, sync::Arc};
+
+use diesel::{
+    QueryResult, RunQueryDsl, SqliteConnection,
+    sql_types::{BigInt, Integer, Nullable, SmallInt, Text},
+};
+use taskx_core::{
+    job::{ClaimedJob, WorkerId},
+    store::Claim,
+};
+use uuid::Uuid;
+
+use crate::{
+    rows::{ClaimRow, json_text},
+    schema::sql_types::{TaskxId, TaskxTime},
+    statement::{Sql, statement},
+    values::{DbId, DbTime},
+};
+
+/// The SQL types of a [`ClaimRow`].
+type ClaimColumns = (
+    TaskxId,
+    BigInt,
+    Text,
+    SmallInt,
+    Integer,
+    Integer,
+    Text,
+    SmallInt,
+    TaskxTime,
+    TaskxTime,
+    Integer,
+    Integer,
+    SmallInt,
+    Nullable<TaskxTime>,
+    ExtrasColumns,
+);
+
+type ExtrasColumns = (
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Integer>,
+    Nullable<TaskxId>,
+    Nullable<TaskxId>,
+    Nullable<Text>,
+    Nullable<TaskxTime>,
+    Nullable<TaskxTime>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+);
+
+statement! {
+    /// One row if the worker may claim from the queue: its row is not ended, nobody paused it.
+    Gate(owner: TaskxId, queue: Text) -> Integer =
+        "SELECT 1 FROM taskx_workers WHERE id = ?1 AND ended_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM taskx_queues WHERE name = ?2 AND paused_at IS NOT NULL)";
+
+    /// The first jobs of a queue, in the index's own order.
+    Front(
+        queue: Text, priority: SmallInt, id: TaskxId, tasks: Text, most_solo: SmallInt,
+        limit: Integer,
+    ) -> ClaimColumns =
+        "SELECT id, fence, task, priority, attempt, max_attempts, payload, payload_format,
+            inserted_at, run_at, crash_count, snooze_count, solo, cancel_requested_at,
+            tags, meta, trace, task_version, parent_id, batch_id, schedule_id, slot, expires_at,
+            unique_key, concurrency_key, tenant
+         FROM taskx_jobs INDEXED BY taskx_jobs_ready
+         WHERE state = 0 AND queue = ?1 AND (priority, id) > (?2, ?3)
+            AND task IN (SELECT value FROM json_each(?4)) AND solo <= ?5
+         ORDER BY priority, id LIMIT ?6";
+
+    /// Takes the jobs that [`Front`] has just given, up to its last: the transaction holds the
+    /// only write lock, so they are the same. One range costs less than naming each.
+    Take(
+        owner: TaskxId, now: TaskxTime, queue: Text, priority: SmallInt, id: TaskxId, tasks: Text,
+        most_solo: SmallInt, last_priority: SmallInt, last_id: TaskxId,
+    ) =
+        "UPDATE taskx_jobs INDEXED BY taskx_jobs_ready
+         SET state = 1, owner = ?1, claimed_at = ?2, fence = fence + 1, attempt = attempt + 1
+         WHERE state = 0 AND queue = ?3 AND (priority, id) > (?4, ?5)
+            AND (priority, id) <= (?8, ?9)
+            AND task IN (SELECT value FROM json_each(?6)) AND solo <= ?7";
+
+    /// Takes one job.
+    TakeOne(owner: TaskxId, now: TaskxTime, id: TaskxId) =
+        "UPDATE taskx_jobs
+         SET state = 1, owner = ?1, claimed_at = ?2, fence = fence + 1, attempt = attempt + 1
+         WHERE id = ?3";
+}
+
+/// A [`Claim`] in the form of its binds.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    owner: WorkerId,
+    queue: Cow<'static, str>,
+    /// JSON array of the tasks' names.
+    tasks: Arc<str>,
+    limit: i32,
+    after: (i16, DbId),
+}
+
+impl Wanted {
+    pub(super) fn of(claim: &Claim) -> Self {
+        Self {
+            owner: claim.owner,
+            queue: claim.queue.clone(),
+            tasks: json_text(&*claim.tasks).into(),
+            limit: i32::try_from(claim.limit.min(1_000)).unwrap_or(1_000),
+            // Before every place that a job can have; no id is nil.
+            after: claim
+                .after
+                .map_or((i16::MIN, DbId(Uuid::nil())), |(priority, id)| (priority, id.into())),
+        }
+    }
+
+    fn front(&self, conn: &mut SqliteConnection, most_solo: i16) -> QueryResult<Vec<ClaimRow>> {
+        let (priority, id) = self.after;
+        Front::with((self.queue.as_ref(), priority, id, &*self.tasks, most_solo, self.limit))
+            .load(conn)
+    }
+}
+
+/// Claims what is wanted, in the order (priority, id).
+pub(super) fn claim(
+    conn: &mut SqliteConnection,
+    now: DbTime,
+    wanted: &Wanted,
+) -> QueryResult<Vec<ClaimedJob>> {
+    let owner = DbId::from(wanted.owner);
+    let open: Vec<i32> = Gate::with((owner, wanted.queue.as_ref())).load(conn)?;
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = wanted.front(conn, 1)?;
+    if rows.first().is_some_and(|row| row.solo != 0) {
+        rows.truncate(1);
+    } else if rows.iter().any(|row| row.solo != 0) {
+        // Rare: again without them, so that a batch that could be full is.
+        rows = wanted.front(conn, 0)?;
+    }
+    match rows.as_slice() {
+        [] => return Ok(Vec::new()),
+        [only] => TakeOne::with((owner, now, only.id)).execute(conn)?,
+        [.., last] => {
+            let (priority, id) = wanted.after;
+            let (queue, tasks) = (wanted.queue.as_ref(), &*wanted.tasks);
+            let values = (owner, now, queue, priority, id, tasks, 0, last.priority, last.id);
+            Take::with(values).execute(conn)?
+        }
+    };
+    let claimed = rows.into_iter().map(|mut row| {
+        row.fence += 1;
+        row.attempt += 1;
+        row.into_claimed(wanted.owner, wanted.queue.clone())
+    });
+    Ok(claimed.collect())
+}

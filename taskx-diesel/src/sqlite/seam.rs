@@ -1,0 +1,321 @@
+//! `Store` and `Inspect` for SQLite: which thread does what.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use taskx_core::{
+    error::Result,
+    inspect::{
+        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+    },
+    job::{ClaimedJob, Job, JobId, NewJob, WorkerId},
+    outcome::Settlement,
+    schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
+    store::{
+        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
+        Store, Suspect, Wake, WakeSource,
+    },
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    SqliteStore,
+    claim::{self, Wanted},
+    insert, inspect, operate, schedules, settle, upkeep, workers,
+};
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        let clock = Arc::clone(&self.clock);
+        self.writer
+            .alone("migrate the database", move |conn| {
+                crate::migrate(conn)?;
+                // The record of the clock may have come with the schema.
+                crate::error::Doing::doing(clock.recall(conn), "read the clock")
+            })
+            .await
+    }
+
+    async fn check_schema(&self) -> Result<()> {
+        self.writer.alone("check the schema", crate::check_schema).await
+    }
+
+    async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
+        let jobs = jobs.to_vec();
+        self.writer.write("insert jobs", move |conn, now| insert::insert(conn, now, &jobs)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
+        let wanted = Wanted::of(claim);
+        self.writer.write("claim jobs", move |conn, now| claim::claim(conn, now, &wanted)).await
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        let batch = batch.to_vec();
+        self.writer.write("settle jobs", move |conn, now| settle::settle(conn, now, &batch)).await
+    }
+
+    async fn promote(&self, limit: u32) -> Result<Promoted> {
+        self.writer
+            .write("promote due jobs", move |conn, now| upkeep::promote(conn, now, limit))
+            .await
+    }
+
+    async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
+        let queue = queue.to_owned();
+        self.writer
+            .write("park unknown tasks", move |conn, now| {
+                upkeep::park_unknown(conn, now, &queue, limit)
+            })
+            .await
+    }
+
+    async fn register(&self, worker: &NewWorker) -> Result<()> {
+        let worker = worker.clone();
+        self.writer
+            .write("register a worker", move |conn, now| workers::register(conn, now, &worker))
+            .await
+    }
+
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed> {
+        let renewal = renewal.clone();
+        self.writer
+            .write("renew leases", move |conn, now| workers::renew(conn, now, &renewal))
+            .await
+    }
+
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+        let (besides, now) = (besides.to_vec(), self.clock.now());
+        let candidates = self
+            .readers
+            .read("look for dead workers", move |conn| workers::candidates(conn, now, &besides))
+            .await?;
+        let dead = candidates.into_iter().filter(|candidate| {
+            let suspect = &candidate.suspect;
+            candidate.ended
+                || suspect.expired
+                || (candidate.presence && self.presence.is_free(suspect.id))
+        });
+        Ok(dead.map(|candidate| candidate.suspect).collect())
+    }
+
+    async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>> {
+        let suspect = *suspect;
+        let ended = self
+            .writer
+            .write("end a dead worker", move |conn, now| workers::end_suspect(conn, now, &suspect))
+            .await?;
+        let Some(running) = ended else { return Ok(Vec::new()) };
+        let rescue = Arc::new(workers::Rescue { worker: suspect.id, running, crash_limit });
+        let mut rescued = Vec::new();
+        for portion in self.portions_of(suspect.id).await? {
+            let rescue = Arc::clone(&rescue);
+            let taken = self
+                .writer
+                .write("rescue jobs", move |conn, now| rescue.take_back(conn, now, &portion))
+                .await?;
+            rescued.extend(taken);
+        }
+        self.remove(suspect.id).await?;
+        Ok(rescued)
+    }
+
+    async fn retire(&self, worker: WorkerId) -> Result<usize> {
+        self.writer.write("end a worker", move |conn, now| workers::end(conn, now, worker)).await?;
+        let mut released = 0;
+        for portion in self.portions_of(worker).await? {
+            released += self
+                .writer
+                .write("release jobs", move |conn, now| {
+                    workers::release(conn, now, worker, &portion)
+                })
+                .await?;
+        }
+        self.remove(worker).await?;
+        Ok(released)
+    }
+
+    async fn hold_presence(&self, worker: WorkerId) -> Result<bool> {
+        if !self.presence.hold(worker) {
+            return Ok(false);
+        }
+        self.writer
+            .write("note the presence lock", move |conn, _| workers::set_presence(conn, worker))
+            .await?;
+        Ok(true)
+    }
+
+    async fn prune(&self, limit: u32) -> Result<Pruned> {
+        self.writer
+            .write("prune finished jobs", move |conn, now| upkeep::prune(conn, now, limit))
+            .await
+    }
+
+    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
+        let (owner, declared) = (owner.to_owned(), declared.to_vec());
+        self.writer
+            .write("declare schedules", move |conn, now| {
+                schedules::upsert(conn, now, &owner, &declared)
+            })
+            .await
+    }
+
+    async fn due_schedules(
+        &self,
+        tasks: &[String],
+    ) -> Result<(Vec<DueSchedule>, Option<Duration>)> {
+        let (tasks, now) = (tasks.to_vec(), self.clock.now());
+        let (due, next) = self
+            .readers
+            .read("look for due schedules", move |conn| schedules::due(conn, now, &tasks))
+            .await?;
+        Ok((due, next.map(|next| (next - now.0).to_std().unwrap_or_default())))
+    }
+
+    async fn fire(&self, firing: &Firing) -> Result<Vec<JobId>> {
+        let firing = firing.clone();
+        self.writer
+            .write("fire a schedule", move |conn, now| schedules::fire(conn, now, &firing))
+            .await
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>> {
+        Ok(self.clock.now().0)
+    }
+
+    async fn watch(&self, wake: UnboundedSender<Wake>) -> WakeSource {
+        self.writer.watch(wake);
+        WakeSource::Messages
+    }
+
+    async fn travel(&self, by: Duration) -> Result<()> {
+        self.writer.write("travel in time", move |conn, _| upkeep::travel(conn, by)).await
+    }
+}
+
+impl SqliteStore {
+    /// The jobs that a worker holds, in portions for one transaction each. Looked for by a reader:
+    /// the writer must not walk a million rows.
+    async fn portions_of(&self, worker: WorkerId) -> Result<Vec<Vec<JobId>>> {
+        let held = self
+            .readers
+            .read("find a worker's jobs", move |conn| workers::held_by(conn, worker))
+            .await?;
+        Ok(held.chunks(workers::PORTION).map(<[JobId]>::to_vec).collect())
+    }
+
+    async fn remove(&self, worker: WorkerId) -> Result<()> {
+        self.writer.write("remove a worker", move |conn, _| workers::remove(conn, worker)).await?;
+        self.presence.remove(worker);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Inspect for SqliteStore {
+    async fn find(&self, id: JobId) -> Result<Option<Job>> {
+        self.readers.read("find a job", move |conn| inspect::find(conn, id)).await
+    }
+
+    async fn list(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+        let filter = filter.clone();
+        self.readers.read("list jobs", move |conn| inspect::list(conn, &filter, page)).await
+    }
+
+    async fn count(&self) -> Result<Vec<StateCount>> {
+        self.readers.read("count jobs", inspect::count).await
+    }
+
+    async fn attempts(&self, id: JobId) -> Result<Vec<AttemptInfo>> {
+        self.readers.read("list attempts", move |conn| inspect::attempts(conn, id)).await
+    }
+
+    async fn cancel(&self, id: JobId, by: &Actor) -> Result<Cancelled> {
+        let by = by.clone();
+        self.writer
+            .write("cancel a job", move |conn, now| operate::cancel(conn, now, id, &by))
+            .await
+    }
+
+    async fn retry(&self, ids: &[JobId], _by: &Actor) -> Result<usize> {
+        let ids = ids.to_vec();
+        self.writer.write("retry jobs", move |conn, now| operate::retry(conn, now, &ids)).await
+    }
+
+    async fn discard(&self, ids: &[JobId], reason: &str, _by: &Actor) -> Result<usize> {
+        let (ids, reason) = (ids.to_vec(), reason.to_owned());
+        self.writer
+            .write("discard jobs", move |conn, now| operate::discard(conn, now, &ids, &reason))
+            .await
+    }
+
+    async fn delete(&self, ids: &[JobId], _by: &Actor) -> Result<usize> {
+        let ids = ids.to_vec();
+        self.writer.write("delete jobs", move |conn, _| operate::delete(conn, &ids)).await
+    }
+
+    async fn edit_payload(&self, id: JobId, payload: &str, _by: &Actor) -> Result<bool> {
+        let payload = payload.to_owned();
+        self.writer
+            .write("edit a payload", move |conn, _| operate::edit_payload(conn, id, &payload))
+            .await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueInfo>> {
+        self.readers.read("list queues", inspect::queues).await
+    }
+
+    async fn pause(&self, queue: &str, reason: &str, by: &Actor) -> Result<()> {
+        let (queue, reason, by) = (queue.to_owned(), reason.to_owned(), by.clone());
+        self.writer
+            .write("pause a queue", move |conn, now| {
+                operate::pause(conn, now, &queue, &reason, &by)
+            })
+            .await
+    }
+
+    async fn resume(&self, queue: &str, _by: &Actor) -> Result<bool> {
+        let queue = queue.to_owned();
+        self.writer.write("resume a queue", move |conn, _| operate::resume(conn, &queue)).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>> {
+        self.readers.read("list workers", inspect::workers).await
+    }
+
+    async fn oldest_wait(&self, queue: &str) -> Result<Option<Duration>> {
+        let (queue, now) = (queue.to_owned(), self.clock.now());
+        let oldest = self
+            .readers
+            .read("look for the oldest job", move |conn| inspect::oldest(conn, &queue))
+            .await?;
+        Ok(oldest.map(|oldest| (now.0 - oldest.0).to_std().unwrap_or_default()))
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleInfo>> {
+        self.readers.read("list schedules", schedules::list).await
+    }
+
+    async fn put_schedule(&self, row: &ScheduleRow, _by: &Actor) -> Result<()> {
+        let row = row.clone();
+        self.writer.write("put a schedule", move |conn, now| schedules::put(conn, now, &row)).await
+    }
+
+    async fn pause_schedule(&self, name: &str, paused: bool, _by: &Actor) -> Result<bool> {
+        let name = name.to_owned();
+        self.writer
+            .write("pause a schedule", move |conn, now| schedules::pause(conn, now, &name, paused))
+            .await
+    }
+
+    async fn remove_schedule(&self, name: &str, _by: &Actor) -> Result<bool> {
+        let name = name.to_owned();
+        self.writer.write("remove a schedule", move |conn, _| schedules::remove(conn, &name)).await
+    }
+}
