@@ -20,9 +20,13 @@ mod settlement;
 mod statement;
 mod values;
 
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "mysql")]
+pub use crate::mysql::{MysqlConn, MysqlOptions, MysqlStore};
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{Durability, SqliteOptions, SqliteStore};
 pub use crate::{
