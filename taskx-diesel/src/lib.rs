@@ -22,13 +22,18 @@ mod settlement;
 mod statement;
 mod values;
 
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-#[cfg(feature = "mysql")]
-pub use crate::connection::MysqlConn;
 #[cfg(feature = "postgres")]
 pub use crate::connection::PgConn;
+#[cfg(feature = "mysql")]
+pub use crate::{
+    connection::MysqlConn,
+    mysql::{MysqlOptions, MysqlStore},
+};
 pub use crate::{
     apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
