@@ -1,0 +1,11 @@
+DROP FUNCTION taskx_jsonb(text);
+DROP TABLE taskx_meta;
+DROP TABLE taskx_slots;
+DROP TABLE taskx_schedules;
+DROP TABLE taskx_queues;
+DROP TABLE taskx_tasks;
+DROP TABLE taskx_worker_tasks;
+DROP TABLE taskx_workers;
+DROP TABLE taskx_attempts;
+DROP TABLE taskx_history;
+DROP TABLE taskx_jobs;
