@@ -3,16 +3,18 @@
 //! # Layout
 //! `schema` the tables, for every engine · `values`, `rows` what rows become · `statement` fixed
 //! SQL that is prepared once · `error` Diesel's errors as taskx's · `migrate` embedded migrations
-//! under a lock · `backend` what a caller's own connection can do · one folder an engine.
+//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins · `backend` what a caller's own connection can do · one folder an engine.
 //!
 //! # Features
 //! `sqlite` and `sqlite-bundled` (default), `postgres`, `mysql`, `tls`.
 
 mod backend;
+mod declared;
 mod error;
 mod migrate;
 mod rows;
 pub mod schema;
+mod settlement;
 mod statement;
 mod values;
 

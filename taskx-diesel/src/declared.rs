@@ -1,0 +1,103 @@
+//! Which declaration of a schedule wins.
+
+use std::{cmp::Ordering, collections::HashSet};
+
+use taskx_core::{
+    error::{Error, ErrorKind},
+    schedule::{ScheduleRow, ScheduleSource},
+};
+
+use crate::rows::ScheduleDbRow;
+
+/// What a declaration changes in a row that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing: it is the same, or a newer version declared the row.
+    None,
+    /// The row is declared again after it was dropped, or by another version: hash and position
+    /// stay.
+    Again,
+    /// Everything that is declared; `next_slot` as given, `last_slot` stays.
+    All,
+}
+
+/// What `declared` changes in `row`, which has its name.
+///
+/// # Errors
+/// `Conflict` if the row belongs to another owner, or is a dynamic one.
+pub(crate) fn change(row: &ScheduleDbRow, declared: &ScheduleRow) -> Result<Change, Error> {
+    if row.owner != declared.owner {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "schedule `{}` of `{}` belongs to `{}` already; give one of them another name",
+                declared.name, declared.owner, row.owner
+            ),
+        ));
+    }
+    if row.source() != declared.source {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "schedule `{}` is {} in the database and {} here; give one of them another name",
+                declared.name,
+                row.source().name(),
+                declared.source.name()
+            ),
+        ));
+    }
+    if compare_versions(&declared.declared_version, &row.declared_version) == Ordering::Less {
+        return Ok(Change::None);
+    }
+    if row.declared_hash != declared.declared_hash {
+        return Ok(Change::All);
+    }
+    if row.dropped_at.is_some() || row.declared_version != declared.declared_version {
+        return Ok(Change::Again);
+    }
+    Ok(Change::None)
+}
+
+/// Whether `row`, of the same owner, is no longer declared by `declared`. A row of a version newer
+/// than all that is declared stays: an old worker that restarts must not drop the new one's.
+pub(crate) fn is_dropped(row: &ScheduleDbRow, declared: &[ScheduleRow]) -> bool {
+    if row.source() != ScheduleSource::Code || row.dropped_at.is_some() {
+        return false;
+    }
+    let names: HashSet<_> = declared.iter().map(|declared| declared.name.as_str()).collect();
+    let newest = declared
+        .iter()
+        .map(|declared| declared.declared_version.as_str())
+        .max_by(|a, b| compare_versions(a, b));
+    !names.contains(row.name.as_str())
+        && newest.is_none_or(|newest| {
+            compare_versions(&row.declared_version, newest) != Ordering::Greater
+        })
+}
+
+/// Compares versions number by number, so that 1.10 is newer than 1.9. What is no number counts
+/// as 0, and what follows `-` or `+` does not count.
+pub(crate) fn compare_versions(a: &str, b: &str) -> Ordering {
+    let parts = |text: &str| -> Vec<u64> {
+        let text = text.split(['-', '+']).next().unwrap_or_default();
+        let mut parts: Vec<_> = text.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+        while parts.last() == Some(&0) {
+            parts.pop();
+        }
+        parts
+    };
+    parts(a).cmp(&parts(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert_eq!(compare_versions("1.10.0", "1.9.3"), Ordering::Greater);
+        assert_eq!(compare_versions("1.2", "1.2.0"), Ordering::Equal);
+        assert_eq!(compare_versions("0.9", "1"), Ordering::Less);
+        assert_eq!(compare_versions("2.0.0-rc.1", "2.0.0"), Ordering::Equal);
+    }
+}
