@@ -131,6 +131,9 @@ mod tests {
         assert_eq!(error.to_string(), "claim jobs of queue `mail`");
         assert!(error.is_transient());
         assert_eq!(chain(&error), "claim jobs of queue `mail`: connection reset");
-        assert_eq!(error.context("run the worker").to_string(), "run the worker: claim jobs of queue `mail`");
+        assert_eq!(
+            error.context("run the worker").to_string(),
+            "run the worker: claim jobs of queue `mail`"
+        );
     }
 }

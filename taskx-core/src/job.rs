@@ -61,9 +61,9 @@ impl FromStr for JobId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Uuid::parse_str(text)
-            .map(Self)
-            .map_err(|e| Error::new(ErrorKind::Config, format!("`{text}` is no job id")).with_source(e))
+        Uuid::parse_str(text).map(Self).map_err(|e| {
+            Error::new(ErrorKind::Config, format!("`{text}` is no job id")).with_source(e)
+        })
     }
 }
 
@@ -388,7 +388,13 @@ pub struct Job {
 impl Job {
     /// A job with its identity, and all else empty.
     #[must_use]
-    pub fn new(id: JobId, state: JobState, queue: String, task: String, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        id: JobId,
+        state: JobState,
+        queue: String,
+        task: String,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             id,
             state,

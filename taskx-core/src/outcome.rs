@@ -1,6 +1,6 @@
 //! How an attempt ends, and what a worker writes of it.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::job::{JobId, WorkerId};
 
@@ -108,3 +108,38 @@ pub const DEAD_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The most failed attempts of a job that are kept.
 pub const ATTEMPTS_KEPT: usize = 10;
+
+/// The most bytes that are kept of an error, a backtrace or a reason.
+pub const TEXT_LIMIT: usize = 8 * 1024;
+
+/// A text as it is stored: cut to [`TEXT_LIMIT`] bytes at a character's boundary, without NUL, which
+/// PostgreSQL cannot hold.
+#[must_use]
+pub fn cut_text(text: &str) -> Cow<'_, str> {
+    let clean =
+        if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) };
+    if clean.len() <= TEXT_LIMIT {
+        return clean;
+    }
+    let end = (0..=TEXT_LIMIT).rev().find(|&at| clean.is_char_boundary(at)).unwrap_or(0);
+    match clean {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(..end).unwrap_or_default()),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters_and_lose_their_nuls() {
+        assert_eq!(cut_text("a\0b"), "ab");
+        let long = "é".repeat(TEXT_LIMIT);
+        assert_eq!(cut_text(&format!("x{long}")).len(), TEXT_LIMIT - 1);
+        assert_eq!(cut_text(&long).len(), TEXT_LIMIT);
+    }
+}

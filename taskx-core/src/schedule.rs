@@ -1,6 +1,6 @@
 //! Schedules as rows: what is declared, what is due, what is fired.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -160,3 +160,39 @@ impl ScheduleInfo {
 /// The longest that a schedule loop sleeps without looking, so that changes made by others are
 /// picked up.
 pub const SCHEDULE_POLL: Duration = Duration::from_secs(5);
+
+/// Compares versions number by number (`0.10.0` is newer than `0.9.1`); what is no number counts
+/// as 0, and so does what is missing (`1.0` equals `1.0.0`).
+#[must_use]
+pub fn compare_versions(left: &str, right: &str) -> Ordering {
+    let number = |part: Option<&str>| -> u64 {
+        let part = part.unwrap_or_default();
+        let digits = part.find(|c: char| !c.is_ascii_digit()).and_then(|end| part.get(..end));
+        digits.unwrap_or(part).parse().unwrap_or(0)
+    };
+    let (mut left, mut right) = (left.split('.'), right.split('.'));
+    loop {
+        let (a, b) = (left.next(), right.next());
+        if a.is_none() && b.is_none() {
+            return Ordering::Equal;
+        }
+        match number(a).cmp(&number(b)) {
+            Ordering::Equal => {}
+            unequal => return unequal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_number_by_number() {
+        assert!(compare_versions("0.10.0", "0.9.1").is_gt());
+        assert!(compare_versions("1.0", "1.0.0").is_eq());
+        assert!(compare_versions("1.2.3-rc1", "1.2.3").is_eq());
+        assert!(compare_versions("1.2", "1.2.1").is_lt());
+        assert!(compare_versions("", "0").is_eq());
+    }
+}

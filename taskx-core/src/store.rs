@@ -10,17 +10,27 @@
 //! - A call that failed has changed nothing, or its commit's answer was lost; both are answered by
 //!   repeating the call.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+pub mod memory;
+
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     job::{ClaimedJob, JobId, NewJob, WorkerId},
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
+    verdict::Verdict,
 };
 
 /// The databases.
@@ -214,6 +224,37 @@ pub struct Pruned {
     pub more: bool,
 }
 
+/// The body of a transactional task: it gets the connection whose type it named.
+pub enum TransactionBody {
+    /// An `async fn`.
+    Async(Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>),
+    /// A plain `fn`.
+    Blocking(Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>),
+}
+
+impl fmt::Debug for TransactionBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Async(_) => "async body",
+            Self::Blocking(_) => "body",
+        })
+    }
+}
+
+/// How a task's transaction ended.
+#[derive(Debug)]
+pub enum TransactionEnd {
+    /// Effects and completion are committed.
+    Committed {
+        /// The result as JSON.
+        result: Option<String>,
+    },
+    /// The job was not held any more; everything was rolled back.
+    Lost,
+    /// The body failed; everything was rolled back, and the verdict is to be settled.
+    Failed(Verdict),
+}
+
 /// The worker's seam. Sealed until 1.0: implemented by the memory store and by taskx-diesel.
 #[async_trait]
 pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
@@ -331,7 +372,8 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Transient ones.
-    async fn due_schedules(&self, tasks: &[String]) -> Result<(Vec<DueSchedule>, Option<Duration>)>;
+    async fn due_schedules(&self, tasks: &[String])
+    -> Result<(Vec<DueSchedule>, Option<Duration>)>;
 
     /// Fires slots of one schedule in one transaction: for each slot that has no row yet, the
     /// unique `(schedule, slot)` row and its job; then the schedule's position moves forward,
@@ -350,6 +392,27 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Starts to tell `wake` of other processes' commits until it is closed. Never returns an
     /// error: it reconnects, and sends [`Wake::Any`] after each gap.
     async fn watch(&self, wake: mpsc::UnboundedSender<Wake>) -> WakeSource;
+
+    /// Runs a task's body in a transaction on a connection of type `connection`, and settles the
+    /// job by `settlement` (with the body's result in its `Completed`) in the same transaction,
+    /// before the commit. Dropping the future rolls back and discards the connection. After a
+    /// commit whose answer was lost, it looks into the history before it answers. Called on the
+    /// worker's own runtime; a blocking body runs on that runtime's blocking pool.
+    ///
+    /// # Errors
+    /// `Config` if the store has no such connection; transient ones, when nothing is committed.
+    async fn transact(
+        &self,
+        connection: TypeId,
+        body: TransactionBody,
+        settlement: Settlement,
+    ) -> Result<TransactionEnd> {
+        let _ = (connection, body, settlement);
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("run a transactional task: {} has no such connection", self.engine()),
+        ))
+    }
 
     /// For tests: moves every time in the database back by `by`, as if that long had passed.
     ///

@@ -1,1 +1,5 @@
-//! taskx-schedule
+//! Triggers: parse and next. Pure: no clock, no I/O.
+
+/// A trigger.
+#[derive(Debug, Clone)]
+pub struct Trigger(());

@@ -1,0 +1,79 @@
+//! Which queue is meant when none is named: the one whose job is running, else the scope's, else
+//! the process default.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    sync::{Mutex, PoisonError, Weak},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    queue::{Queue, QueueInner},
+};
+
+tokio::task_local! {
+    static TASK_QUEUE: Queue;
+}
+
+thread_local! {
+    static THREAD_QUEUE: RefCell<Option<Queue>> = const { RefCell::new(None) };
+}
+
+/// The queues of the Apps that are live in this process.
+static LIVE: Mutex<Vec<Weak<QueueInner>>> = Mutex::new(Vec::new());
+
+/// Runs a future in which `queue` is the current one.
+pub(crate) fn scope<F: Future>(queue: Queue, future: F) -> impl Future<Output = F::Output> {
+    TASK_QUEUE.scope(queue, future)
+}
+
+/// Runs a function in which `queue` is the current one.
+pub(crate) fn scope_sync<R>(queue: &Queue, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Queue>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            THREAD_QUEUE.with(|slot| *slot.borrow_mut() = self.0.take());
+        }
+    }
+    let _restore = Restore(THREAD_QUEUE.with(|slot| slot.borrow_mut().replace(queue.clone())));
+    body()
+}
+
+/// Makes a queue one of the live ones.
+pub(crate) fn enter(queue: &Queue) {
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    live.retain(|one| one.strong_count() > 0);
+    live.push(queue.downgrade());
+}
+
+/// Every live queue.
+pub(crate) fn live() -> Vec<Queue> {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    live.iter().filter_map(Weak::upgrade).filter_map(Queue::if_open).collect()
+}
+
+/// The current queue.
+pub(crate) fn get() -> Result<Queue> {
+    if let Ok(queue) = TASK_QUEUE.try_with(Clone::clone) {
+        return Ok(queue);
+    }
+    if let Some(queue) = THREAD_QUEUE.with(|slot| slot.borrow().clone()) {
+        return Ok(queue);
+    }
+    let mut live = live();
+    match (live.pop(), live.len()) {
+        (Some(queue), 0) => Ok(queue),
+        (None, _) => Err(Error::new(
+            ErrorKind::NoStore,
+            "enqueue a job: no App is live; build one first and keep it, or name a queue with `.to(&queue)`",
+        )),
+        (Some(_), others) => Err(Error::new(
+            ErrorKind::NoStore,
+            format!(
+                "enqueue a job: {} Apps are live in this process; name the one that is meant with `.to(&queue)` or `queue.scope(..)`",
+                others + 1
+            ),
+        )),
+    }
+}

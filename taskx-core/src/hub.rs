@@ -1,0 +1,185 @@
+//! In-process signals: jobs that may be there for a worker, jobs that somebody waits for.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::job::JobId;
+
+/// Where the signals of one App meet.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    workers: Mutex<Vec<Weak<Signal>>>,
+    waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
+    /// Spares the lock above while nobody waits, which is nearly always.
+    waiting: AtomicUsize,
+    /// When a job of this process falls due, as far as known.
+    due: Mutex<Option<Instant>>,
+    /// Rings when `due` became earlier.
+    pub(crate) due_changed: Notify,
+}
+
+impl Hub {
+    /// A signal for a worker that serves `queues`.
+    pub(crate) fn subscribe(&self, queues: impl IntoIterator<Item = String>) -> Arc<Signal> {
+        let signal = Arc::new(Signal::new(queues.into_iter().collect()));
+        let mut workers = lock(&self.workers);
+        workers.retain(|worker| worker.strong_count() > 0);
+        workers.push(Arc::downgrade(&signal));
+        signal
+    }
+
+    /// Something may be available in `queue`.
+    pub(crate) fn wake(&self, queue: &str) {
+        for signal in self.signals() {
+            signal.mark(queue);
+        }
+    }
+
+    /// Something may be available anywhere.
+    pub(crate) fn wake_all(&self) {
+        for signal in self.signals() {
+            signal.mark_all();
+        }
+    }
+
+    /// A job falls due after `delay`: the promoter shall look then.
+    pub(crate) fn due_in(&self, delay: Duration) {
+        let Some(at) = Instant::now().checked_add(delay) else { return };
+        let mut due = lock(&self.due);
+        if due.is_none_or(|earlier| at < earlier) {
+            *due = Some(at);
+            drop(due);
+            self.due_changed.notify_one();
+        }
+    }
+
+    /// When the next known job falls due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        *lock(&self.due)
+    }
+
+    /// Forgets what is known to be due; to be done before the promoter looks.
+    pub(crate) fn clear_due(&self) {
+        *lock(&self.due) = None;
+    }
+
+    /// A job's cancellation was asked for.
+    pub(crate) fn cancel(&self, id: JobId) {
+        for signal in self.signals() {
+            lock(&signal.cancelled).push(id);
+            signal.cancels.notify_one();
+        }
+    }
+
+    /// A job has ended.
+    pub(crate) fn finished(&self, id: JobId) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        if let Some(waiter) = lock(&self.waiters).get(&id) {
+            waiter.notify_waiters();
+        }
+    }
+
+    /// What tells when the job of this id ends by a worker of this App. Keep it while waiting.
+    pub(crate) fn wait_for(self: &Arc<Self>, id: JobId) -> Waiter {
+        let notify = Arc::clone(lock(&self.waiters).entry(id).or_default());
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Waiter { hub: Arc::clone(self), id, notify }
+    }
+
+    fn signals(&self) -> Vec<Arc<Signal>> {
+        lock(&self.workers).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// One who waits for a job.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    hub: Arc<Hub>,
+    id: JobId,
+    notify: Arc<Notify>,
+}
+
+impl Waiter {
+    /// The signal; armed from now on, though it is polled later.
+    pub(crate) fn armed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.notify.notified()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.hub.waiting.fetch_sub(1, Ordering::AcqRel);
+        let mut waiters = lock(&self.hub.waiters);
+        // This one and the map's own hold it: nobody else waits.
+        if Arc::strong_count(&self.notify) == 2 {
+            waiters.remove(&self.id);
+        }
+    }
+}
+
+/// What wakes one worker.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    queues: BTreeSet<String>,
+    dirty: Mutex<BTreeSet<String>>,
+    /// Rings when a queue was marked, and when slots became free.
+    pub(crate) work: Notify,
+    cancelled: Mutex<Vec<JobId>>,
+    /// Rings when a cancellation was asked for.
+    pub(crate) cancels: Notify,
+}
+
+impl Signal {
+    fn new(queues: BTreeSet<String>) -> Self {
+        Self {
+            dirty: Mutex::new(queues.clone()),
+            queues,
+            work: Notify::new(),
+            cancelled: Mutex::default(),
+            cancels: Notify::new(),
+        }
+    }
+
+    /// Marks a queue to be looked at, if the worker serves it.
+    pub(crate) fn mark(&self, queue: &str) {
+        if self.queues.contains(queue) {
+            lock(&self.dirty).insert(queue.to_owned());
+            self.work.notify_one();
+        }
+    }
+
+    /// Marks every queue of the worker.
+    pub(crate) fn mark_all(&self) {
+        lock(&self.dirty).clone_from(&self.queues);
+        self.work.notify_one();
+    }
+
+    /// Whether the queue is marked.
+    pub(crate) fn is_marked(&self, queue: &str) -> bool {
+        lock(&self.dirty).contains(queue)
+    }
+
+    /// Takes the mark off a queue; to be done before the claim, so that none is lost.
+    pub(crate) fn unmark(&self, queue: &str) {
+        lock(&self.dirty).remove(queue);
+    }
+
+    /// The cancellations asked for since the last call.
+    pub(crate) fn take_cancelled(&self) -> Vec<JobId> {
+        std::mem::take(&mut lock(&self.cancelled))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,383 @@
+//! The handle of an App's queue: enqueue into it, look at it, operate it.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    apply::{Apply, wait_blocking},
+    current,
+    enqueue::{Inserter, Request},
+    enqueued::Enqueued,
+    error::{Error, ErrorKind, Result},
+    event::Events,
+    hub::Hub,
+    inspect::{
+        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+    },
+    io::IoThread,
+    job::{Job, JobId, NewJob},
+    schedule::{ScheduleInfo, ScheduleRow},
+    store::{Engine, Inserted, Store},
+    task::Task,
+};
+
+/// A handle to the queue of an App: cheap to clone, usable from any thread and runtime.
+///
+/// Every verb of [`Inspect`] works on it (bring the trait into scope for the rarer ones).
+#[derive(Clone)]
+pub struct Queue(Arc<QueueInner>);
+
+pub(crate) struct QueueInner {
+    /// Owned here; stopped when the last handle is gone or the App is shut down.
+    io: IoThread,
+    requests: mpsc::UnboundedSender<Request>,
+    inserter: Inserter,
+    payload_limit: usize,
+    open: AtomicBool,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        io: IoThread,
+        events: Events,
+        payload_limit: usize,
+    ) -> Self {
+        let inserter = Inserter { store, hub: Arc::default(), events };
+        let (requests, waiting) = mpsc::unbounded_channel();
+        io.handle().spawn(inserter.clone().group_commit(waiting));
+        let queue = Self(Arc::new(QueueInner {
+            io,
+            requests,
+            inserter,
+            payload_limit,
+            open: AtomicBool::new(true),
+        }));
+        current::enter(&queue);
+        queue
+    }
+
+    /// The database behind it.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.0.inserter.store.engine()
+    }
+
+    /// Enqueues many jobs in one transaction: all or none, any number. Durable when it returns;
+    /// the handles come in the order of `jobs`. Each item is an [`Apply`] or plain arguments.
+    ///
+    /// # Errors
+    /// As [`Apply`]; nothing is stored then.
+    pub async fn apply_many<T, A>(
+        &self,
+        jobs: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<Enqueued<T>>>
+    where
+        T: Task,
+        A: Into<Apply<T>>,
+    {
+        let jobs = self.checked(jobs)?;
+        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        let inserter = self.0.inserter.clone();
+        let inserted = self
+            .on_io(async move { inserter.insert(jobs).await.map_err(|(error, _)| error) })
+            .await?;
+        Ok(self.handles(ids, inserted))
+    }
+
+    /// [`apply_many`](Self::apply_many) from sync code.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_many_blocking<T, A>(
+        &self,
+        jobs: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<Enqueued<T>>>
+    where
+        T: Task,
+        A: Into<Apply<T>>,
+    {
+        let jobs = self.checked(jobs)?;
+        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        let inserter = self.0.inserter.clone();
+        let answer = self.io()?.run(async move { inserter.insert(jobs).await.map_err(|(e, _)| e) });
+        Ok(self.handles(ids, wait_blocking(answer)?))
+    }
+
+    fn checked<T: Task, A: Into<Apply<T>>>(
+        &self,
+        jobs: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<NewJob>> {
+        jobs.into_iter().map(|job| job.into().to(self).into_parts().map(|(_, job)| job)).collect()
+    }
+
+    fn handles<T: Task>(&self, ids: Vec<JobId>, inserted: Vec<Inserted>) -> Vec<Enqueued<T>> {
+        let queue = Some(self.clone());
+        ids.into_iter()
+            .zip(inserted)
+            .map(|(id, inserted)| Enqueued::new(id, inserted, queue.clone()))
+            .collect()
+    }
+
+    /// Enqueues a job of a task that is not linked into this program, by its wire name: what the
+    /// command line, the dashboard and tests do.
+    ///
+    /// # Errors
+    /// `Payload` over the limit; transient ones.
+    pub async fn insert(&self, job: NewJob) -> Result<JobId> {
+        if job.payload.len() > self.0.payload_limit {
+            return Err(Error::new(
+                ErrorKind::Payload,
+                "enqueue a job: the payload is over the limit",
+            ));
+        }
+        let id = job.id;
+        self.submit(job)?.await.unwrap_or_else(|_| Err(closed()))?;
+        Ok(id)
+    }
+
+    /// Runs a future in which this queue is the current one: `.apply(..).await` goes here.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
+        current::scope(self.clone(), future)
+    }
+
+    /// Runs sync code in which this queue is the current one.
+    pub fn scope_blocking<R>(&self, body: impl FnOnce() -> R) -> R {
+        current::scope_sync(self, body)
+    }
+
+    /// The job of this id, live or finished.
+    ///
+    /// # Errors
+    /// Transient ones.
+    pub async fn find(&self, id: JobId) -> Result<Option<Job>> {
+        Inspect::find(self, id).await
+    }
+
+    /// Waits until the job of this id has ended, at most `limit`, and gives it as it stands then.
+    ///
+    /// # Errors
+    /// `Timeout` if it has not ended in time, `NotFound` if there is no such job; transient ones.
+    pub async fn wait_finished(&self, id: JobId, limit: Duration) -> Result<Job> {
+        let started = Instant::now();
+        let waiter = self.hub().wait_for(id);
+        // A worker of this process rings; one elsewhere is found by looking, ever more rarely.
+        let mut pause = Duration::from_millis(5);
+        loop {
+            // Armed before the look, so that an end in between is not missed.
+            let rung = waiter.armed();
+            let job = self.find(id).await?.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, format!("wait for job {id}: there is no such job"))
+            })?;
+            if job.state.is_finished() {
+                return Ok(job);
+            }
+            if started.elapsed() >= limit {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("wait for job {id}: it is {} after {limit:?}", job.state),
+                ));
+            }
+            let left = limit.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+            tokio::select! {
+                () = rung => {}
+                () = self.sleep(pause.min(left)) => {}
+            }
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+    }
+
+    /// Looks for jobs of a queue soon and repeatedly for 2 s: a caller's own transaction may
+    /// commit any time now, and nothing tells when.
+    #[doc(hidden)]
+    pub fn probe(&self, queue: &str) {
+        if let Ok(io) = self.io() {
+            let hub = Arc::clone(&self.0.inserter.hub);
+            let queue = queue.to_owned();
+            io.handle().spawn(async move {
+                let steps = [1_u64, 5, 20].into_iter().chain(std::iter::repeat_n(50, 40));
+                for millis in steps {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    hub.wake(&queue);
+                }
+            });
+        }
+    }
+
+    /// Wakes the workers of this process for a queue.
+    #[doc(hidden)]
+    pub fn wake(&self, queue: &str) {
+        self.hub().wake(queue);
+    }
+
+    /// Every queue that is live in this process.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn live() -> Vec<Self> {
+        current::live()
+    }
+
+    /// The most bytes of a job's arguments.
+    #[must_use]
+    pub fn payload_limit(&self) -> usize {
+        self.0.payload_limit
+    }
+
+    /// The store behind it, for tests and tools. Its calls must run where its connections live:
+    /// on the App's I/O thread.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.inserter.store
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.0.inserter.hub
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.inserter.events
+    }
+
+    /// The I/O thread, unless the App was shut down.
+    pub(crate) fn io(&self) -> Result<&IoThread> {
+        if self.0.open.load(Ordering::Acquire) { Ok(&self.0.io) } else { Err(closed()) }
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.open.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<QueueInner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn if_open(inner: Arc<QueueInner>) -> Option<Self> {
+        inner.open.load(Ordering::Acquire).then_some(Self(inner))
+    }
+
+    /// Hands a job to the group commit.
+    pub(crate) fn submit(&self, job: NewJob) -> Result<oneshot::Receiver<Result<Inserted>>> {
+        self.io()?;
+        let (reply, answer) = oneshot::channel();
+        self.0.requests.send(Request { job, reply }).map_err(|_| closed())?;
+        Ok(answer)
+    }
+
+    /// A pause that works on any executor.
+    pub(crate) fn sleep(&self, pause: Duration) -> tokio::time::Sleep {
+        self.0.io.sleep(pause)
+    }
+
+    /// Runs a worker's calls on the I/O thread, also while the App is being shut down.
+    pub(crate) async fn run_on_io<R: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<R>> + Send + 'static,
+    ) -> Result<R> {
+        self.0.io.run(future).await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs store calls on the I/O thread.
+    pub(crate) async fn on_io<R: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<R>> + Send + 'static,
+    ) -> Result<R> {
+        self.io()?.run(future).await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::NoStore, "use a queue: its App has been shut down")
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.engine()).finish()
+    }
+}
+
+impl fmt::Debug for QueueInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueInner").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+/// Sends each verb to the I/O thread; owned copies of the arguments travel along.
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $type:ty = $owned:expr => $lent:expr),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Inspect for Queue {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
+                let store = Arc::clone(self.store());
+                $(let $arg = $owned;)*
+                self.on_io(async move { store.$name($($lent),*).await }).await
+            })*
+
+            async fn cancel(&self, id: JobId, by: &Actor) -> Result<Cancelled> {
+                let store = Arc::clone(self.store());
+                let by = by.clone();
+                let cancelled = self.on_io(async move { store.cancel(id, &by).await }).await?;
+                match cancelled {
+                    Cancelled::Requested => self.hub().cancel(id),
+                    Cancelled::Cancelled => self.hub().finished(id),
+                    Cancelled::AlreadyFinished | Cancelled::NotFound => {}
+                }
+                Ok(cancelled)
+            }
+
+            async fn retry(&self, ids: &[JobId], by: &Actor) -> Result<usize> {
+                let store = Arc::clone(self.store());
+                let (ids, by) = (ids.to_vec(), by.clone());
+                let count = self.on_io(async move { store.retry(&ids, &by).await }).await?;
+                self.hub().wake_all();
+                Ok(count)
+            }
+
+            async fn resume(&self, queue: &str, by: &Actor) -> Result<bool> {
+                let store = Arc::clone(self.store());
+                let (name, by) = (queue.to_owned(), by.clone());
+                let resumed = self.on_io(async move { store.resume(&name, &by).await }).await?;
+                self.hub().wake(queue);
+                Ok(resumed)
+            }
+        }
+    };
+}
+
+forward! {
+    find(id: JobId = id => id) -> Option<Job>;
+    list(filter: &JobFilter = filter.clone() => &filter, page: Page = page => page) -> Vec<Job>;
+    count() -> Vec<StateCount>;
+    attempts(id: JobId = id => id) -> Vec<AttemptInfo>;
+    discard(ids: &[JobId] = ids.to_vec() => &ids, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> usize;
+    delete(ids: &[JobId] = ids.to_vec() => &ids, by: &Actor = by.clone() => &by) -> usize;
+    edit_payload(id: JobId = id => id, payload: &str = payload.to_owned() => &payload, by: &Actor = by.clone() => &by) -> bool;
+    queues() -> Vec<QueueInfo>;
+    pause(queue: &str = queue.to_owned() => &queue, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> ();
+    workers() -> Vec<WorkerInfo>;
+    oldest_wait(queue: &str = queue.to_owned() => &queue) -> Option<Duration>;
+    schedules() -> Vec<ScheduleInfo>;
+    put_schedule(row: &ScheduleRow = row.clone() => &row, by: &Actor = by.clone() => &by) -> ();
+    pause_schedule(name: &str = name.to_owned() => &name, paused: bool = paused => paused, by: &Actor = by.clone() => &by) -> bool;
+    remove_schedule(name: &str = name.to_owned() => &name, by: &Actor = by.clone() => &by) -> bool;
+}
+
+impl Queue {
+    /// The database's clock.
+    ///
+    /// # Errors
+    /// Transient ones.
+    pub async fn now(&self) -> Result<DateTime<Utc>> {
+        let store = Arc::clone(self.store());
+        self.on_io(async move { store.now().await }).await
+    }
+}

@@ -1,0 +1,179 @@
+//! Worker rows: made, renewed, suspected, ended.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use super::{
+    settle::{Ending, finish, give_back},
+    tables::{Tables, Time, WorkerRow},
+};
+use crate::{
+    clock::later,
+    inspect::WorkerInfo,
+    job::{JobId, JobState, WorkerId},
+    outcome::{DEAD_RETENTION, FINISHED_RETENTION},
+    store::{NewWorker, Renewal, Renewed, Rescued, Suspect},
+};
+
+/// Makes a worker row, and brings parked jobs of its tasks back.
+pub(super) fn register(tables: &mut Tables, now: Time, worker: &NewWorker) {
+    if tables.workers.contains_key(&worker.id) {
+        return;
+    }
+    let tasks: Vec<_> = worker.tasks.iter().map(|task| task.name.clone()).collect();
+    let parked: Vec<_> = tables
+        .live
+        .rows()
+        .filter(|row| row.job.state == JobState::Parked && tasks.contains(&row.job.task))
+        .map(|row| row.job.id)
+        .collect();
+    for id in parked {
+        tables.live.change(id, |row| {
+            row.job.state = JobState::Available;
+            row.job.reason = None;
+        });
+    }
+    let info = WorkerInfo {
+        id: worker.id,
+        service: worker.service.clone(),
+        host: worker.host.clone(),
+        pid: worker.pid,
+        version: worker.version.clone(),
+        started_at: now,
+        renewed_at: now,
+        lease_until: later(now, worker.lease),
+        running: Vec::new(),
+        tasks,
+    };
+    tables.workers.insert(worker.id, WorkerRow { info, presence: None });
+}
+
+/// Renews leases, writes progress, and tells of cancellations.
+pub(super) fn renew(tables: &mut Tables, now: Time, renewal: &Renewal) -> Renewed {
+    let mut alive = Vec::new();
+    for id in &renewal.workers {
+        if let Some(WorkerRow { info, .. }) = tables.workers.get_mut(id) {
+            info.renewed_at = now;
+            info.lease_until = later(now, renewal.lease);
+            info.running.clone_from(&renewal.running);
+            alive.push(*id);
+        }
+    }
+    for progress in &renewal.progress {
+        if tables
+            .live
+            .get(progress.id)
+            .is_some_and(|row| row.is_held(progress.owner, progress.fence))
+        {
+            tables.live.change(progress.id, |row| row.job.progress = Some(progress.text.clone()));
+        }
+    }
+    let is_cancelled = |id: &JobId| {
+        tables.live.get(*id).is_some_and(|row| {
+            row.job.cancel_requested_at.is_some()
+                && row.job.owner.is_some_and(|owner| renewal.workers.contains(&owner))
+        })
+    };
+    let cancelled = renewal.running.iter().copied().filter(is_cancelled).collect();
+    Renewed { alive, cancelled }
+}
+
+/// Takes the presence lock of a worker for a session.
+pub(super) fn hold_presence(tables: &mut Tables, worker: WorkerId, session: &Arc<()>) -> bool {
+    let Some(row) = tables.workers.get_mut(&worker) else { return false };
+    row.presence = Some(Arc::downgrade(session));
+    true
+}
+
+/// The workers that may be dead.
+pub(super) fn suspects(tables: &Tables, now: Time, besides: &[WorkerId]) -> Vec<Suspect> {
+    let is_absent =
+        |row: &WorkerRow| row.presence.as_ref().is_some_and(|p| Weak::strong_count(p) == 0);
+    tables
+        .workers
+        .values()
+        .filter(|row| !besides.contains(&row.info.id))
+        .map(|row| (row, row.info.lease_until < now))
+        .filter(|(row, expired)| *expired || is_absent(row))
+        .map(|(row, expired)| Suspect { id: row.info.id, renewed_at: row.info.renewed_at, expired })
+        .collect()
+}
+
+/// Ends the row of a dead worker and takes its jobs back.
+pub(super) fn rescue(
+    tables: &mut Tables,
+    now: Time,
+    suspect: &Suspect,
+    crash_limit: i32,
+) -> Vec<Rescued> {
+    let unchanged = |row: &WorkerRow| row.info.renewed_at == suspect.renewed_at;
+    if !tables.workers.get(&suspect.id).is_some_and(unchanged) {
+        return Vec::new();
+    }
+    let executing: HashSet<JobId> = tables
+        .workers
+        .remove(&suspect.id)
+        .map(|row| row.info.running.into_iter().collect())
+        .unwrap_or_default();
+    let held = held_by(tables, suspect.id);
+    held.into_iter()
+        .filter_map(|id| take_back(tables, now, id, executing.contains(&id), crash_limit))
+        .collect()
+}
+
+/// Takes one job back from a dead worker.
+fn take_back(
+    tables: &mut Tables,
+    now: Time,
+    id: JobId,
+    was_executing: bool,
+    crash_limit: i32,
+) -> Option<Rescued> {
+    tables.live.change(id, |row| {
+        give_back(row);
+        row.job.crash_count += 1;
+        // A job that nobody saw executing is suspected too once it was there at two deaths.
+        row.solo = was_executing || row.job.crash_count >= 2;
+    });
+    let job = &tables.live.get(id)?.job;
+    let (crashes, stop) = (job.crash_count, job.cancel_requested_at.is_some());
+    let rescued = Rescued { id, queue: job.queue.clone(), quarantined: crashes >= crash_limit };
+    if rescued.quarantined {
+        let reason = format!("its process died {crashes} times while it ran");
+        finish(tables, now, id, Ending::new(JobState::Quarantined, &reason, Some(DEAD_RETENTION)));
+    } else if stop {
+        stop_now(tables, now, id);
+    }
+    Some(rescued)
+}
+
+/// The orderly end of a worker row.
+pub(super) fn retire(tables: &mut Tables, now: Time, worker: WorkerId) -> usize {
+    tables.workers.remove(&worker);
+    let held = held_by(tables, worker);
+    for &id in &held {
+        tables.live.change(id, give_back);
+        if tables.live.get(id).is_some_and(|row| row.job.cancel_requested_at.is_some()) {
+            stop_now(tables, now, id);
+        }
+    }
+    held.len()
+}
+
+/// Ends a job whose cancellation was asked for while a worker held it that is gone now.
+fn stop_now(tables: &mut Tables, now: Time, id: JobId) {
+    let reason = "cancelled while running";
+    finish(tables, now, id, Ending::new(JobState::Cancelled, reason, Some(FINISHED_RETENTION)));
+}
+
+/// The jobs that a worker holds.
+fn held_by(tables: &Tables, worker: WorkerId) -> Vec<JobId> {
+    tables
+        .live
+        .rows()
+        .filter(|row| row.job.state == JobState::Running && row.job.owner == Some(worker))
+        .map(|row| row.job.id)
+        .collect()
+}

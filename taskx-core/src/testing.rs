@@ -1,0 +1,10 @@
+//! For tests: the kit for applications, and the suite that every store passes.
+
+mod assert;
+pub mod conformance;
+mod run;
+
+pub use self::{
+    assert::{assert_enqueued, enqueued, refute_any_enqueued, refute_enqueued},
+    run::{drain, run_inline, travel},
+};

@@ -1,0 +1,108 @@
+//! Rules of `watch`: a store that sends messages sends them for what other sessions commit. A store
+//! that says it does not is left to its polling.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
+
+use super::{
+    Fixture,
+    steps::{QUEUE, ada, cancelled, insert, inserted, job, jobs, running, settled},
+};
+use crate::{
+    job::NewJob,
+    store::{Store, Wake, WakeSource},
+};
+
+/// Far longer than any store needs; a rule waits so long only when it is broken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Watches the fixture's own session; `None` if its store sends no messages. When it answers, the
+/// watch is known to be under way: another session's insert has been told.
+async fn watching(db: &dyn Fixture, other: &dyn Store) -> Option<UnboundedReceiver<Wake>> {
+    let (sender, mut wakes) = unbounded_channel();
+    if db.store().watch(sender).await == WakeSource::Poll {
+        return None;
+    }
+    inserted(other, 1).await;
+    wait_for(&mut wakes, &Wake::Queue(QUEUE.to_owned())).await;
+    // What was told of that insert late must not be taken for news of the next one.
+    while let Ok(Some(_)) = timeout(Duration::from_millis(45), wakes.recv()).await {}
+    Some(wakes)
+}
+
+/// Waits for these news, or for the word that anything may have changed.
+async fn wait_for(wakes: &mut UnboundedReceiver<Wake>, news: &Wake) {
+    let told = async {
+        while let Some(wake) = wakes.recv().await {
+            if wake == *news || wake == Wake::Any {
+                return;
+            }
+        }
+        panic!("the watch ended");
+    };
+    timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("nobody told of {news:?}"));
+}
+
+/// An insert by another session is told.
+pub async fn an_insert_is_told(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    for queue in ["reports", "it's 🦀", QUEUE] {
+        insert(&*other, &NewJob { queue: queue.into(), ..job() }).await;
+        wait_for(&mut wakes, &Wake::Queue(queue.to_owned())).await;
+    }
+}
+
+/// A batch tells of each of its queues.
+pub async fn a_batch_tells_of_each_queue(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    let mut batch = jobs(200);
+    batch[150].queue = "reports".into();
+    other.insert(&batch).await.unwrap();
+    wait_for(&mut wakes, &Wake::Queue("reports".to_owned())).await;
+}
+
+/// A request to stop a running job is told.
+pub async fn a_cancellation_is_told(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    let held = running(db.store()).await;
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    other.cancel(held.id, &ada()).await.unwrap();
+    wait_for(&mut wakes, &Wake::Cancel(held.id)).await;
+}
+
+/// The end of a pause is told: workers fetch at once.
+pub async fn a_resumption_is_told(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    inserted(db.store(), 1).await;
+    db.store().pause(QUEUE, "", &ada()).await.unwrap();
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    assert!(other.resume(QUEUE, &ada()).await.unwrap());
+    wait_for(&mut wakes, &Wake::Queue(QUEUE.to_owned())).await;
+}
+
+/// A dead letter that comes back is told: it is available at once.
+pub async fn a_redrive_is_told(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    let dead = settled(db.store(), cancelled()).await;
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    assert_eq!(other.retry(&[dead.id], &ada()).await.unwrap(), 1);
+    wait_for(&mut wakes, &Wake::Queue(QUEUE.to_owned())).await;
+}
+
+/// Several may watch; one that went away disturbs nobody.
+pub async fn several_may_watch(db: &dyn Fixture) {
+    let other = db.reopen().await.unwrap();
+    let Some(first) = watching(db, &*other).await else { return };
+    let Some(mut second) = watching(db, &*other).await else { return };
+    drop(first);
+    for _ in 0..3 {
+        insert(&*other, &job()).await;
+        wait_for(&mut second, &Wake::Queue(QUEUE.to_owned())).await;
+    }
+}

@@ -1,0 +1,436 @@
+//! Runs claimed jobs on the caller's runtime, and judges how each attempt ended.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    guard::{Guarded, guarded},
+    lane::Lane,
+    running::Execution,
+    settle::{Ended, Facts},
+    shared::Shared,
+};
+use crate::{
+    config::RESULT_LIMIT,
+    context::Ctx,
+    current,
+    error::{Error, ErrorKind, chain},
+    event::Event,
+    job::ClaimedJob,
+    layer::Next,
+    outcome::{Failure, FailureKind, Outcome, Settlement},
+    store::{TransactionBody, TransactionEnd},
+    task::{AsyncTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
+    verdict::{Verdict, Wish, wish},
+};
+
+/// How long a cancelled async task may still tidy up before it is dropped.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a job that must run alone waits for the others to end before it is given back.
+const ALONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What no longer decodes is tried again after this long ..
+const DECODE_AGAIN: Duration = Duration::from_secs(30);
+
+/// .. and so many times (ten minutes) before it is quarantined: a newer worker may know it.
+const DECODE_TRIES: i32 = 20;
+
+/// Starts jobs of a lane while there are slots; ends with the worker.
+pub(super) async fn dispatch(shared: Arc<Shared>, lane: Arc<Lane>) {
+    loop {
+        let (slot, job) = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            next = next(&lane) => match next {
+                Some(next) => next,
+                None => return,
+            },
+        };
+        if lane.is_low() && shared.signal.is_marked(&lane.queue) {
+            shared.signal.work.notify_one();
+        }
+        start(&shared, &lane, job, slot);
+    }
+}
+
+async fn next(lane: &Lane) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
+    let slot = lane.slot().await?;
+    Some((slot, lane.next().await))
+}
+
+fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphorePermit) {
+    let Some(def) = shared.registry.find(&job.task) else {
+        // Only known tasks are claimed; a store that errs loses nothing here.
+        shared.give_back(vec![job]);
+        return;
+    };
+    let token = CancellationToken::new();
+    let ctx = Ctx::new(
+        &job,
+        shared.queue.clone(),
+        Arc::clone(&shared.states),
+        token.clone(),
+        def.options.timeout,
+    );
+    let execution = Arc::new(Execution::new(&job, def, ctx, token, Some(slot)));
+    shared.running.insert(Arc::clone(&execution));
+    if job.cancel_requested {
+        shared.running.cancel(job.id);
+    }
+    shared.queue.events().tell(|| Event::Started {
+        id: job.id,
+        task: def.name,
+        queue: lane.queue.clone(),
+        attempt: execution.ctx.attempt(),
+    });
+    let span = tracing::info_span!(
+        "job", id = %job.id, task = def.name, queue = lane.queue, attempt = job.attempt
+    );
+    let run = run(Arc::clone(shared), job, execution).instrument(span);
+    tokio::spawn(current::scope(shared.queue.clone(), run));
+}
+
+/// One attempt from its start to its outcome.
+async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
+    let Some(company) = company(&shared, job.solo).await else {
+        if shared.running.remove(&execution).is_some() {
+            shared.settle(execution.released());
+        }
+        return;
+    };
+    let def = execution.def;
+    let end = attempt(&shared, &job, &execution).await;
+    drop(company);
+    // Abandoned meanwhile: whoever took it out of the list settles it, or it is lost.
+    if shared.running.remove(&execution).is_none() {
+        return;
+    }
+    let took = execution.started.elapsed();
+    let (outcome, written) = match end {
+        End::Abandoned => return,
+        End::Committed(result) => (Outcome::Completed(result), true),
+        End::Verdict(verdict) => (judge(&job, &execution, verdict), false),
+        End::Failed(failure) => (after_failure(&job, def, failure, None), false),
+        End::NotBegun => (Outcome::Snoozed { after: Duration::from_secs(1), failure: None }, false),
+        End::Lost => {
+            shared.queue.events().tell(|| Event::Lost { id: job.id, fence: job.fence });
+            shared.let_go(job.owner);
+            return;
+        }
+    };
+    let retention = shared.retention(def, &outcome);
+    let settlement = Settlement {
+        id: job.id,
+        owner: job.owner,
+        fence: job.fence,
+        attempt: job.attempt,
+        outcome,
+        retention,
+    };
+    let facts = Facts { def, queue: job.queue.into_owned(), took, written };
+    shared.settle(Ended { settlement, facts: Some(facts) });
+}
+
+/// What keeps others away while a job must run alone, and lets it in beside others otherwise.
+enum Company {
+    Alone { _others_out: tokio::sync::OwnedRwLockWriteGuard<()> },
+    Others { _in: tokio::sync::OwnedRwLockReadGuard<()> },
+}
+
+async fn company(shared: &Shared, solo: bool) -> Option<Company> {
+    let alone = Arc::clone(&shared.alone);
+    if solo {
+        let guard = tokio::time::timeout(ALONE_WITHIN, alone.write_owned()).await.ok()?;
+        Some(Company::Alone { _others_out: guard })
+    } else {
+        Some(Company::Others { _in: alone.read_owned().await })
+    }
+}
+
+/// How an attempt ended, before it is judged.
+enum End {
+    Verdict(Verdict),
+    Failed(Failure),
+    /// Effects and completion are committed by the task's own transaction.
+    Committed(Option<String>),
+    /// The job was not held any more when its transaction was to be committed.
+    Lost,
+    /// The database gave no connection; the function was not called, or was rolled back.
+    NotBegun,
+    /// Nobody waits for it any more.
+    Abandoned,
+}
+
+async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) -> End {
+    let invocation = Invocation {
+        ctx: execution.ctx.clone(),
+        payload: job.payload.clone(),
+        states: Arc::clone(&shared.states),
+    };
+    match &execution.def.run {
+        Run::Async(body) => {
+            let task = body(invocation);
+            limited(execution, Guarded(around(shared, &execution.ctx, task))).await
+        }
+        Run::Blocking(body) => {
+            let task = blocking(shared, *body, invocation);
+            patient(execution, Guarded(around(shared, &execution.ctx, task))).await
+        }
+        Run::AsyncTransaction(need, body) => {
+            let transaction = async_transaction(shared, job, need, *body, invocation);
+            in_transaction(execution, true, transaction).await
+        }
+        Run::BlockingTransaction(need, body) => {
+            let body = *body;
+            let queue = shared.queue.clone();
+            let body = TransactionBody::Blocking(Box::new(move |connection| {
+                let run = || current::scope_sync(&queue, || body(invocation, connection));
+                guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
+            }));
+            in_transaction(execution, false, transact(shared, job, need, body)).await
+        }
+    }
+}
+
+/// The task inside its layers.
+fn around<'a>(
+    shared: &'a Shared,
+    ctx: &'a Ctx,
+    task: BoxFuture<'a, Verdict>,
+) -> BoxFuture<'a, Verdict> {
+    if shared.layers.is_empty() { task } else { Next { layers: &shared.layers, ctx, task }.run() }
+}
+
+/// A plain fn on the blocking pool, with its queue as the current one.
+fn blocking(
+    shared: &Shared,
+    body: fn(Invocation) -> Verdict,
+    invocation: Invocation,
+) -> BoxFuture<'static, Verdict> {
+    let queue = shared.queue.clone();
+    let span = tracing::Span::current();
+    let thread = tokio::task::spawn_blocking(move || {
+        let _entered = span.enter();
+        guarded(|| current::scope_sync(&queue, || body(invocation)))
+    });
+    Box::pin(async move {
+        match thread.await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(failure)) => Verdict::failed(Panicked(failure)),
+            Err(e) => Verdict::failed(
+                Error::new(ErrorKind::Conflict, "the runtime's blocking pool was shut down")
+                    .with_source(e),
+            ),
+        }
+    })
+}
+
+/// Carries a caught panic through a [`Verdict`].
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.error)]
+struct Panicked(Failure);
+
+/// An async task: dropped at its timeout, some time after a cancel, and when abandoned.
+async fn limited(
+    execution: &Execution,
+    task: impl Future<Output = Result<Verdict, Failure>> + Send,
+) -> End {
+    tokio::select! {
+        biased;
+        verdict = task => verdict.map_or_else(End::Failed, End::Verdict),
+        () = execution.abandoned.cancelled() => End::Abandoned,
+        failure = timeout(execution) => End::Failed(failure),
+        () = cancel_grace(execution) => End::Failed(Failure {
+            kind: FailureKind::Error,
+            error: "stopped: its cancellation was asked for".to_owned(),
+            backtrace: None,
+        }),
+    }
+}
+
+/// A plain fn: it cannot be stopped, so past its timeout it is told to stop and waited for.
+async fn patient(
+    execution: &Execution,
+    task: impl Future<Output = Result<Verdict, Failure>> + Send,
+) -> End {
+    tokio::pin!(task);
+    let late = tokio::select! {
+        biased;
+        verdict = &mut task => return verdict.map_or_else(End::Failed, End::Verdict),
+        () = execution.abandoned.cancelled() => return End::Abandoned,
+        failure = timeout(execution) => failure,
+    };
+    tokio::select! {
+        biased;
+        verdict = task => match verdict {
+            // Late, but done: to run it again would do it twice.
+            Ok(Verdict::Done(result)) => End::Verdict(Verdict::Done(result)),
+            Ok(_) | Err(_) => End::Failed(late),
+        },
+        () = execution.abandoned.cancelled() => End::Abandoned,
+    }
+}
+
+async fn timeout(execution: &Execution) -> Failure {
+    match execution.def.options.timeout {
+        Some(limit) => {
+            tokio::time::sleep(limit.saturating_sub(execution.started.elapsed())).await;
+            execution.token.cancel();
+            let limit = humantime::format_duration(limit);
+            Failure {
+                kind: FailureKind::Timeout,
+                error: format!("ran longer than its timeout of {limit}"),
+                backtrace: None,
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn cancel_grace(execution: &Execution) {
+    execution.token.cancelled().await;
+    tokio::time::sleep(CANCEL_GRACE).await;
+}
+
+fn async_transaction<'a>(
+    shared: &'a Shared,
+    job: &'a ClaimedJob,
+    need: &'a ConnectionNeed,
+    body: AsyncTransactionFn,
+    invocation: Invocation,
+) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+    let body = TransactionBody::Async(Box::new(move |connection| {
+        Box::pin(async move {
+            Guarded(body(invocation, connection))
+                .await
+                .unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
+        })
+    }));
+    transact(shared, job, need, body)
+}
+
+fn transact<'a>(
+    shared: &'a Shared,
+    job: &'a ClaimedJob,
+    need: &'a ConnectionNeed,
+    body: TransactionBody,
+) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+    let outcome = Outcome::Completed(None);
+    let retention = shared.registry.find(&job.task).and_then(|def| shared.retention(def, &outcome));
+    let settlement = Settlement {
+        id: job.id,
+        owner: job.owner,
+        fence: job.fence,
+        attempt: job.attempt,
+        outcome,
+        retention,
+    };
+    shared.store.transact((need.type_id)(), body, settlement)
+}
+
+/// Waits for a task's transaction. An async one is dropped, and so rolled back, where it may not
+/// go on; a plain fn is waited for.
+async fn in_transaction(
+    execution: &Execution,
+    may_be_dropped: bool,
+    transaction: BoxFuture<'_, Result<TransactionEnd, Error>>,
+) -> End {
+    let started = Instant::now();
+    let end = async {
+        match transaction.await {
+            Ok(TransactionEnd::Committed { result }) => End::Committed(result),
+            Ok(TransactionEnd::Lost) => End::Lost,
+            Ok(TransactionEnd::Failed(verdict)) => End::Verdict(verdict),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = %chain(&error), "a task's transaction could not be run; again in a second");
+                End::NotBegun
+            }
+            Err(error) => End::Verdict(Verdict::failed(error)),
+        }
+    };
+    let end = tokio::select! {
+        biased;
+        end = end => end,
+        () = execution.abandoned.cancelled() => End::Abandoned,
+        failure = timeout(execution), if may_be_dropped => End::Failed(failure),
+    };
+    if started.elapsed() > Duration::from_secs(1) {
+        tracing::warn!(job = %execution.id, took = ?started.elapsed(), "a task's transaction was open for more than a second");
+    }
+    end
+}
+
+/// From verdict to outcome.
+fn judge(job: &ClaimedJob, execution: &Execution, verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Done(Some(result)) if result.len() > RESULT_LIMIT => {
+            tracing::error!(
+                bytes = result.len(),
+                limit = RESULT_LIMIT,
+                "the result is over the limit and is not kept; the job counts as completed"
+            );
+            Outcome::Completed(None)
+        }
+        Verdict::Done(result) => Outcome::Completed(result),
+        Verdict::Undecodable(error) => undecodable(job, &error),
+        Verdict::Failed(error) => {
+            if let Some(Panicked(failure)) = error.downcast_ref::<Panicked>() {
+                return after_failure(job, execution.def, failure.clone(), None);
+            }
+            let asked = wish(error.as_ref());
+            let failure =
+                Failure { kind: FailureKind::Error, error: chain(error.as_ref()), backtrace: None };
+            match asked {
+                Some(Wish::Cancel(reason)) => Outcome::Cancelled(reason),
+                Some(Wish::Discard(reason)) => {
+                    Outcome::Discarded { reason, failure: Some(failure) }
+                }
+                Some(Wish::Snooze(after)) => Outcome::Snoozed { after, failure: None },
+                Some(Wish::Retry(after)) => after_failure(job, execution.def, failure, Some(after)),
+                None if execution.was_cancelled() => {
+                    Outcome::Cancelled("cancelled while it ran".to_owned())
+                }
+                None => after_failure(job, execution.def, failure, None),
+            }
+        }
+    }
+}
+
+/// The next attempt, or the end of attempts.
+fn after_failure(
+    job: &ClaimedJob,
+    def: &TaskDef,
+    failure: Failure,
+    after: Option<Duration>,
+) -> Outcome {
+    let attempt = u32::try_from(job.attempt).unwrap_or(1);
+    tracing::warn!(kind = failure.kind.name(), "the attempt failed");
+    if job.attempt >= job.max_attempts {
+        return Outcome::Discarded {
+            reason: format!("attempt {attempt} of {} failed: {}", job.max_attempts, failure.error),
+            failure: Some(failure),
+        };
+    }
+    let after = after.unwrap_or_else(|| def.options.backoff.jittered(attempt));
+    Outcome::Retry { after, failure }
+}
+
+fn undecodable(job: &ClaimedJob, error: &Error) -> Outcome {
+    let failure = Failure { kind: FailureKind::Undecodable, error: chain(error), backtrace: None };
+    if job.snooze_count < DECODE_TRIES {
+        tracing::warn!("the arguments do not decode; again in 30 s, for a worker that knows them");
+        Outcome::Snoozed { after: DECODE_AGAIN, failure: Some(failure) }
+    } else {
+        let reason = format!("its arguments do not decode: {}", failure.error);
+        Outcome::Quarantined { reason, failure: Some(failure) }
+    }
+}

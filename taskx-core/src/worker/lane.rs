@@ -1,0 +1,169 @@
+//! A worker's lane: one queue with its slots and the jobs that are claimed and not yet started.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use crate::job::{ClaimedJob, JobId, WorkerId};
+
+/// The most jobs of one claim.
+const LARGEST_BATCH: u32 = 1_000;
+
+/// What a batch should last: shorter, and claims cost more than they bring; longer, and other
+/// workers could have run the jobs meanwhile.
+const BATCH_LASTS: Duration = Duration::from_millis(100);
+
+/// What waits longer than this in the buffer is given back.
+const BUFFERED_FOR: Duration = Duration::from_secs(5);
+
+/// One queue of a worker.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The queue's name.
+    pub(super) queue: String,
+    /// Free slots; a job holds one while it executes.
+    slots: Arc<Semaphore>,
+    /// How many slots there are.
+    pub(super) size: u32,
+    buffer: Mutex<Buffer>,
+    /// Rings when the buffer got jobs.
+    filled: Notify,
+    /// What the next claim should ask for.
+    batch: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    jobs: VecDeque<(ClaimedJob, Instant)>,
+    /// When the last full batch came, until it is used up: the measure of the next one.
+    full_since: Option<Instant>,
+}
+
+impl Lane {
+    pub(super) fn new(queue: String, slots: usize) -> Self {
+        let size = u32::try_from(slots).unwrap_or(u32::MAX).min(u32::MAX >> 4);
+        Self {
+            queue,
+            slots: Arc::new(Semaphore::new(size as usize)),
+            size,
+            buffer: Mutex::default(),
+            filled: Notify::new(),
+            batch: AtomicU32::new(size.clamp(1, LARGEST_BATCH)),
+        }
+    }
+
+    /// A free slot, waited for.
+    pub(super) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
+    /// The next job, waited for.
+    pub(super) async fn next(&self) -> ClaimedJob {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(job) = self.pop() {
+                return job;
+            }
+            filled.await;
+        }
+    }
+
+    fn pop(&self) -> Option<ClaimedJob> {
+        let mut buffer = self.lock();
+        let (job, _) = buffer.jobs.pop_front()?;
+        if buffer.jobs.is_empty()
+            && let Some(since) = buffer.full_since.take()
+        {
+            self.adapt(since.elapsed());
+        }
+        Some(job)
+    }
+
+    /// After a full batch was used up: more of them at once if it was gone quickly, fewer if not.
+    fn adapt(&self, lasted: Duration) {
+        let batch = self.batch.load(Ordering::Relaxed);
+        let next = if lasted < BATCH_LASTS / 2 {
+            batch.saturating_mul(2)
+        } else if lasted > BATCH_LASTS * 2 {
+            batch / 2
+        } else {
+            return;
+        };
+        self.batch
+            .store(next.clamp(self.size.clamp(1, LARGEST_BATCH), LARGEST_BATCH), Ordering::Relaxed);
+    }
+
+    /// How many jobs a claim should ask for now; 0 while enough are at hand.
+    pub(super) fn wanted(&self) -> u32 {
+        let batch = self.batch.load(Ordering::Relaxed);
+        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        let buffered = u32::try_from(self.lock().jobs.len()).unwrap_or(u32::MAX);
+        if buffered == 0 && free == 0 && batch <= self.size {
+            // Every slot is busy with work that takes its time: others may have the jobs.
+            return 0;
+        }
+        if buffered > batch / 2 { 0 } else { (batch - buffered).min(LARGEST_BATCH) }
+    }
+
+    /// Whether the buffer has fallen so low that a claim is due.
+    pub(super) fn is_low(&self) -> bool {
+        self.wanted() > 0
+    }
+
+    /// Takes claimed jobs in, in their order.
+    pub(super) fn fill(&self, jobs: Vec<ClaimedJob>, full: bool) {
+        let now = Instant::now();
+        let mut buffer = self.lock();
+        buffer.jobs.extend(jobs.into_iter().map(|job| (job, now)));
+        if full {
+            buffer.full_since.get_or_insert(now);
+        } else {
+            buffer.full_since = None;
+        }
+        drop(buffer);
+        self.filled.notify_one();
+    }
+
+    /// Takes out what has waited too long.
+    pub(super) fn take_stale(&self) -> Vec<ClaimedJob> {
+        self.take(|_, since| since.elapsed() > BUFFERED_FOR)
+    }
+
+    /// Takes out all that waits.
+    pub(super) fn take_all(&self) -> Vec<ClaimedJob> {
+        self.take(|_, _| true)
+    }
+
+    /// Takes out what is held under a lost worker row.
+    pub(super) fn take_of(&self, owner: WorkerId) -> Vec<ClaimedJob> {
+        self.take(|job, _| job.owner == owner)
+    }
+
+    /// Takes out one job.
+    pub(super) fn take_job(&self, id: JobId) -> Option<ClaimedJob> {
+        self.take(|job, _| job.id == id).pop()
+    }
+
+    fn take(&self, wanted: impl Fn(&ClaimedJob, Instant) -> bool) -> Vec<ClaimedJob> {
+        let mut buffer = self.lock();
+        let all = std::mem::take(&mut buffer.jobs);
+        let (taken, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(job, since)| wanted(job, *since));
+        buffer.jobs = kept.into();
+        taken.into_iter().map(|(job, _)| job).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

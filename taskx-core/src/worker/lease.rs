@@ -1,0 +1,296 @@
+//! The heartbeat: a thread of its own, so that neither a busy I/O thread nor a blocked runtime can
+//! keep a lease from being renewed. Renews, writes progress, hears of cancellations, rescues.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{claim::Trouble, shared::Shared};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::Event,
+    job::{JobId, WorkerId},
+    store::{Renewal, Suspect},
+};
+
+/// How often the heartbeat looks around.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A job that was there at so many deaths of its process is quarantined.
+const CRASH_LIMIT: i32 = 3;
+
+/// A runtime that gives no answer for so long counts as hung: the worker lets its lease run out.
+const HUNG_AFTER: Duration = Duration::from_secs(60);
+
+/// What is past its timeout by so much is shown as stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+
+/// The thread.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    stop: CancellationToken,
+    ended: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl Heartbeat {
+    /// Registers the worker and starts the thread.
+    ///
+    /// # Errors
+    /// Those of the first registration: a database that is away at start is told at once.
+    pub(super) async fn start(shared: Arc<Shared>) -> Result<Self> {
+        let registering = Arc::clone(&shared);
+        shared
+            .queue
+            .on_io(async move { registering.register(registering.owner()).await })
+            .await
+            .map_err(|e| e.context("register the worker"))?;
+        let failed = |e| Error::new(ErrorKind::Config, "start the heartbeat thread").with_source(e);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let stop = CancellationToken::new();
+        let (ending, ended) = tokio::sync::oneshot::channel();
+        let stopped = stop.clone();
+        thread::Builder::new()
+            .name("taskx-heartbeat".to_owned())
+            .spawn(move || {
+                runtime.block_on(Beat::new(shared).run(stopped));
+                runtime.shutdown_background();
+                let _ = ending.send(());
+            })
+            .map_err(failed)?;
+        Ok(Self { stop, ended })
+    }
+
+    /// Ends the thread; the worker's rows are retired by it.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.ended.await;
+    }
+}
+
+struct Beat {
+    shared: Arc<Shared>,
+    renewed: Instant,
+    present: BTreeSet<WorkerId>,
+    suspected: HashMap<WorkerId, (Suspect, Instant)>,
+    stuck: BTreeSet<JobId>,
+    answer: Arc<AtomicBool>,
+    answered: Instant,
+    trouble: Trouble,
+}
+
+impl Beat {
+    fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            renewed: now,
+            present: BTreeSet::new(),
+            suspected: HashMap::new(),
+            stuck: BTreeSet::new(),
+            answer: Arc::new(AtomicBool::new(true)),
+            answered: now,
+            trouble: Trouble::default(),
+        }
+    }
+
+    async fn run(mut self, stop: CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let pause = match self.beat().await {
+                Ok(()) => {
+                    self.trouble = Trouble::default();
+                    TICK.mul_f64(0.9 + fastrand::f64() * 0.2)
+                }
+                Err(error) => {
+                    shared.trouble("heartbeat", &error);
+                    // A new connection holds no presence lock yet.
+                    self.present.clear();
+                    self.trouble.pause()
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+                () = shared.signal.cancels.notified() => {}
+            }
+        }
+        self.retire_all().await;
+    }
+
+    /// One look around. Renewal comes first: nothing else matters without it.
+    async fn beat(&mut self) -> Result<()> {
+        for id in self.shared.signal.take_cancelled() {
+            self.cancel(id);
+        }
+        self.show_stuck();
+        if self.runtime_answers() {
+            self.renew().await?;
+        }
+        self.hold_presence().await?;
+        self.retire_empty().await?;
+        self.rescue().await
+    }
+
+    /// A running job is asked to stop; one in the buffer is given back, and the store, which knows
+    /// of the request, ends it as cancelled.
+    fn cancel(&self, id: JobId) {
+        self.shared.running.cancel(id);
+        for lane in &self.shared.lanes {
+            self.shared.give_back(lane.take_job(id).into_iter().collect());
+        }
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let progress = shared.running.progress();
+        let running = shared.running.ids();
+        // While jobs execute every beat: their list is fresh if the process dies, and a
+        // cancellation is heard soon. Else three times in a lease.
+        let due = self.renewed.elapsed() + TICK >= shared.config.lease / 3;
+        if !due && progress.is_empty() && running.is_empty() {
+            return Ok(());
+        }
+        let workers = shared.owners();
+        let renewal =
+            Renewal { workers: workers.clone(), lease: shared.config.lease, running, progress };
+        let renewed = shared.store.renew(&renewal).await?;
+        self.renewed = Instant::now();
+        for id in renewed.cancelled {
+            self.cancel(id);
+        }
+        for lost in workers.into_iter().filter(|id| !renewed.alive.contains(id)) {
+            self.lose(lost).await?;
+        }
+        Ok(())
+    }
+
+    /// A row that others have ended: its jobs are stopped, and a fresh row is made.
+    async fn lose(&mut self, owner: WorkerId) -> Result<()> {
+        let shared = &self.shared;
+        tracing::error!(worker = %owner, "the worker's row was ended by others; its jobs are lost");
+        if owner == shared.owner() {
+            let registering = Arc::clone(shared);
+            shared.queue.run_on_io(async move { registering.change_owner().await }).await?;
+        }
+        let mut lost: Vec<_> =
+            shared.running.lose(owner).iter().map(|job| (job.id, job.fence)).collect();
+        for lane in &shared.lanes {
+            lost.extend(lane.take_of(owner).iter().map(|job| (job.id, job.fence)));
+        }
+        for (id, fence) in lost {
+            shared.queue.events().tell(|| Event::Lost { id, fence });
+        }
+        shared.forget_owner(owner);
+        self.present.remove(&owner);
+        shared.signal.mark_all();
+        Ok(())
+    }
+
+    async fn hold_presence(&mut self) -> Result<()> {
+        for owner in self.shared.owners() {
+            if !self.present.contains(&owner) {
+                self.shared.store.hold_presence(owner).await?;
+                self.present.insert(owner);
+            }
+        }
+        Ok(())
+    }
+
+    /// Former rows that hold nothing any more go.
+    async fn retire_empty(&mut self) -> Result<()> {
+        for owner in self.shared.empty_owners() {
+            self.shared.store.retire(owner).await?;
+            self.shared.forget_owner(owner);
+            self.present.remove(&owner);
+        }
+        Ok(())
+    }
+
+    /// Ends rows of dead workers: those whose lease is over at once, those whose presence lock is
+    /// free when it was so on two looks at least a second apart without a renewal between them.
+    async fn rescue(&mut self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let seen = shared.store.suspects(&shared.owners()).await?;
+        self.suspected.retain(|id, _| seen.iter().any(|suspect| suspect.id == *id));
+        for suspect in seen {
+            let first = *self.suspected.entry(suspect.id).or_insert((suspect, Instant::now()));
+            let unchanged = first.0.renewed_at == suspect.renewed_at;
+            if !unchanged {
+                self.suspected.insert(suspect.id, (suspect, Instant::now()));
+            }
+            if suspect.expired || (unchanged && first.1.elapsed() >= Duration::from_secs(1)) {
+                self.end(&suspect).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, suspect: &Suspect) -> Result<()> {
+        let shared = &self.shared;
+        let rescued = shared.store.rescue(suspect, CRASH_LIMIT).await?;
+        self.suspected.remove(&suspect.id);
+        tracing::warn!(worker = %suspect.id, jobs = rescued.len(), "a worker died; its jobs were taken back");
+        for job in &rescued {
+            shared.queue.hub().wake(&job.queue);
+        }
+        shared.queue.events().tell(|| Event::Rescued {
+            worker: suspect.id,
+            jobs: rescued.iter().map(|job| job.id).collect(),
+        });
+        Ok(())
+    }
+
+    /// Whether the tasks' runtime has answered lately.
+    fn runtime_answers(&mut self) -> bool {
+        if self.answer.swap(false, Ordering::AcqRel) {
+            self.answered = Instant::now();
+            let answer = Arc::clone(&self.answer);
+            self.shared.runtime.spawn(async move { answer.store(true, Ordering::Release) });
+        }
+        let hung = self.answered.elapsed() > HUNG_AFTER;
+        if hung {
+            tracing::error!(
+                "the tasks' runtime has not answered for a minute; others may take over"
+            );
+        }
+        !hung
+    }
+
+    /// What is long past its timeout is told once, and its slot is given to others.
+    fn show_stuck(&mut self) {
+        let overdue = self.shared.running.overdue(STUCK_AFTER);
+        self.stuck.retain(|id| overdue.iter().any(|job| job.id == *id));
+        for job in overdue {
+            if self.stuck.insert(job.id) {
+                job.give_up_slot();
+                tracing::error!(job = %job.id, task = job.def.name, "stuck: past its timeout and does not end");
+                self.shared.queue.events().tell(|| Event::Stuck { id: job.id, task: job.def.name });
+            }
+        }
+    }
+
+    /// The orderly end: what the rows still hold is given back.
+    async fn retire_all(&mut self) {
+        for owner in self.shared.owners() {
+            let mut trouble = Trouble::default();
+            for _ in 0..3 {
+                match self.shared.store.retire(owner).await {
+                    Ok(_) => break,
+                    Err(error) => {
+                        self.shared.trouble("retire the worker", &error);
+                        tokio::time::sleep(trouble.pause()).await;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the loops of one worker share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{RwLock, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{config::Settings, counts::Counters, lane::Lane, running::RunningJobs, settle::Ended};
+use crate::{
+    app::App,
+    config::Config,
+    error::{Result, chain},
+    event::Event,
+    hub::Signal,
+    job::{ClaimedJob, WorkerId},
+    layer::Layer,
+    outcome::{Outcome, Settlement},
+    queue::Queue,
+    registry::Registry,
+    state::States,
+    store::{NewWorker, Store},
+    task::{Retention, TaskDef},
+};
+
+/// What the loops of one worker share.
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) config: Config,
+    pub(super) registry: Registry,
+    pub(super) states: Arc<States>,
+    pub(super) layers: Arc<[Arc<dyn Layer>]>,
+    pub(super) lanes: Vec<Arc<Lane>>,
+    pub(super) signal: Arc<Signal>,
+    pub(super) running: RunningJobs,
+    pub(super) counters: Counters,
+    /// Where async tasks run: the runtime that `start` was called on.
+    pub(super) runtime: Handle,
+    /// Held for reading by each job and for writing by one that must run alone.
+    pub(super) alone: Arc<RwLock<()>>,
+    /// No more claims.
+    pub(super) stop: CancellationToken,
+    /// No more waiting for running jobs.
+    pub(super) hurry: CancellationToken,
+    pub(super) service: String,
+    pub(super) version: String,
+    owners: Mutex<Owners>,
+    outcomes: Mutex<Option<mpsc::UnboundedSender<Ended>>>,
+    unsettled: AtomicUsize,
+}
+
+/// The worker's rows: the one that it claims under, and former ones that still hold jobs.
+#[derive(Debug)]
+struct Owners {
+    current: WorkerId,
+    /// Jobs claimed and not settled yet, by row.
+    held: HashMap<WorkerId, usize>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        app: &App,
+        settings: &Settings,
+        runtime: Handle,
+        outcomes: mpsc::UnboundedSender<Ended>,
+    ) -> Result<Self> {
+        let inner = app.inner();
+        let config = settings.config(app)?;
+        let registry = Registry::of(app.name(), &settings.selection)?;
+        registry.check_needs(&inner.states, inner.queue.engine())?;
+        let lanes: Vec<_> = queues(&config, &registry)
+            .into_iter()
+            .map(|(name, slots)| Arc::new(Lane::new(name, slots)))
+            .collect();
+        let signal = inner.queue.hub().subscribe(lanes.iter().map(|lane| lane.queue.clone()));
+        let current = WorkerId::new();
+        Ok(Self {
+            store: Arc::clone(inner.queue.store()),
+            queue: inner.queue.clone(),
+            config,
+            registry,
+            states: Arc::clone(&inner.states),
+            layers: inner.layers.iter().chain(&settings.layers).cloned().collect(),
+            lanes,
+            signal,
+            running: RunningJobs::default(),
+            counters: Counters::default(),
+            runtime,
+            alone: Arc::default(),
+            stop: inner.stop.child_token(),
+            hurry: CancellationToken::new(),
+            service: inner.service.clone(),
+            version: inner.version.clone(),
+            owners: Mutex::new(Owners { current, held: HashMap::from([(current, 0)]) }),
+            outcomes: Mutex::new(Some(outcomes)),
+            unsettled: AtomicUsize::new(0),
+        })
+    }
+
+    /// The lane of a queue, if the worker serves it.
+    pub(super) fn lane(&self, queue: &str) -> Option<&Arc<Lane>> {
+        self.lanes.iter().find(|lane| lane.queue == queue)
+    }
+
+    /// The row that the worker claims under.
+    pub(super) fn owner(&self) -> WorkerId {
+        lock(&self.owners).current
+    }
+
+    /// Every row of the worker.
+    pub(super) fn owners(&self) -> Vec<WorkerId> {
+        lock(&self.owners).held.keys().copied().collect()
+    }
+
+    /// Former rows that hold nothing any more.
+    pub(super) fn empty_owners(&self) -> Vec<WorkerId> {
+        let owners = lock(&self.owners);
+        let empty = owners.held.iter().filter(|(id, held)| **id != owners.current && **held == 0);
+        empty.map(|(id, _)| *id).collect()
+    }
+
+    /// Forgets a row that was retired or lost.
+    pub(super) fn forget_owner(&self, owner: WorkerId) {
+        lock(&self.owners).held.remove(&owner);
+    }
+
+    /// Registers a fresh row and claims under it from now on: after a claim whose answer was lost,
+    /// so that no (owner, fence) ever stands for two claims.
+    ///
+    /// # Errors
+    /// Transient ones; the old row stays current then.
+    pub(super) async fn change_owner(&self) -> Result<WorkerId> {
+        let fresh = WorkerId::new();
+        self.register(fresh).await?;
+        let mut owners = lock(&self.owners);
+        owners.current = fresh;
+        owners.held.insert(fresh, 0);
+        Ok(fresh)
+    }
+
+    /// Writes a worker row.
+    pub(super) async fn register(&self, id: WorkerId) -> Result<()> {
+        self.store
+            .register(&NewWorker {
+                id,
+                service: self.service.clone(),
+                host: host_name(),
+                pid: i32::try_from(std::process::id()).unwrap_or(0),
+                version: self.version.clone(),
+                lease: self.config.lease,
+                tasks: self.registry.rows(&self.service),
+            })
+            .await
+    }
+
+    /// Counts claimed jobs as held.
+    pub(super) fn hold(&self, owner: WorkerId, jobs: usize) {
+        *lock(&self.owners).held.entry(owner).or_default() += jobs;
+    }
+
+    /// Counts a job as held no more.
+    pub(super) fn let_go(&self, owner: WorkerId) {
+        if let Some(held) = lock(&self.owners).held.get_mut(&owner) {
+            *held = held.saturating_sub(1);
+        }
+    }
+
+    /// Hands an outcome to the settle loop.
+    pub(super) fn settle(&self, ended: impl Into<Ended>) {
+        if let Some(outcomes) = &*lock(&self.outcomes) {
+            self.unsettled.fetch_add(1, Ordering::AcqRel);
+            // The loop ends only after the sender is gone.
+            let _ = outcomes.send(ended.into());
+        }
+    }
+
+    /// No more outcomes will come: the settle loop ends when it has written those it has.
+    pub(super) fn close_settling(&self) {
+        lock(&self.outcomes).take();
+    }
+
+    /// Outcomes handed over and not yet written.
+    pub(super) fn unsettled(&self) -> usize {
+        self.unsettled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn settled(&self, count: usize) {
+        self.unsettled.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    /// Whether this process has nothing at hand.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unsettled() == 0 && lock(&self.owners).held.values().all(|held| *held == 0)
+    }
+
+    /// Gives unstarted jobs back.
+    pub(super) fn give_back(&self, jobs: Vec<ClaimedJob>) {
+        for job in jobs {
+            self.settle(Settlement {
+                id: job.id,
+                owner: job.owner,
+                fence: job.fence,
+                attempt: job.attempt,
+                outcome: Outcome::Released,
+                retention: None,
+            });
+        }
+    }
+
+    /// How long a job of this task is kept when it ends like this.
+    pub(super) fn retention(&self, def: &TaskDef, outcome: &Outcome) -> Option<Duration> {
+        let dead = matches!(outcome, Outcome::Discarded { .. } | Outcome::Quarantined { .. });
+        match def.options.retention {
+            Retention::For(kept) => Some(kept),
+            Retention::None if !dead => None,
+            Retention::App | Retention::None => {
+                Some(if dead { self.config.dead_retention } else { self.config.retention })
+            }
+        }
+    }
+
+    /// Says that a loop met an error and goes on.
+    pub(super) fn trouble(&self, during: &'static str, error: &crate::error::Error) {
+        tracing::warn!(worker = %self.owner(), error = %chain(error), "{during}: going on");
+        self.queue.events().tell(|| Event::Trouble { during, error: chain(error) });
+    }
+}
+
+/// The queues to serve with their slots: those of the settings, else those of the tasks.
+fn queues(config: &Config, registry: &Registry) -> Vec<(String, usize)> {
+    if config.queues.is_empty() {
+        registry.queues().into_iter().map(|name| (name, config.concurrency)).collect()
+    } else {
+        config.queues.iter().map(|(name, slots)| (name.clone(), *slots)).collect()
+    }
+}
+
+/// The host's name, for people only.
+fn host_name() -> String {
+    std::env::var("HOSTNAME")
+        .ok()
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
+        .map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,106 @@
+//! `cargo xtask check`, `deny` and `ci`: what a change must pass.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    interrupt::Interrupt,
+    prerequisites::{self, Permission},
+    quickstart::quickstart,
+    report::{Report, succeeded},
+    test::{self, test},
+    workspace::Workspace,
+};
+
+/// How cargo-deny comes to a machine; it takes minutes, so nothing does it unasked.
+const INSTALL_DENY: [&str; 3] = ["install", "cargo-deny", "--locked"];
+
+/// Format, lints and documentation. The features are those of `test`, so that the two share what
+/// they compile.
+///
+/// # Errors
+/// When a library is missing or a step fails.
+pub(crate) fn check(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    permission: Permission,
+) -> Result<()> {
+    let mut report = Report::new(interrupt);
+    report.step("packages", || prerequisites::libraries(interrupt, permission))?;
+    check_steps(&mut report, workspace, interrupt)?;
+    report.finish()
+}
+
+fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt) -> Result<()> {
+    report.step("format", || {
+        interrupt.run(&mut workspace.cargo(["fmt", "--all", "--check"])).and_then(succeeded)
+    })?;
+    report.step("lints", || {
+        let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
+        let mut command = workspace.cargo(clippy);
+        command.args(["--", "-D", "warnings"]);
+        interrupt.run(&mut command).and_then(succeeded)
+    })?;
+    report.step("documentation", || {
+        let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        interrupt.run(&mut command).and_then(succeeded)
+    })
+}
+
+/// Everything: `check`, `test`, the quick start, and `deny` where cargo-deny is installed.
+///
+/// # Errors
+/// When any step fails; the others are run all the same.
+pub(crate) fn ci(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    permission: Permission,
+) -> Result<()> {
+    let mut report = Report::new(interrupt);
+    report.step("packages", || prerequisites::all(interrupt, permission))?;
+    check_steps(&mut report, workspace, interrupt)?;
+    let mut counts = None;
+    report.step("tests", || {
+        let options = test::Options { permission, ..Default::default() };
+        let tested = test(workspace, interrupt, &options)?;
+        counts = Some(tested.counts);
+        tested.verdict()
+    })?;
+    report.step("quick start", || quickstart(workspace, interrupt))?;
+    if workspace.has_subcommand("deny") {
+        report.step("licences and sources", || deny(workspace, interrupt, Permission::Never))?;
+    } else {
+        eprintln!("\n==> LEFT OUT: licences and sources, since cargo-deny is not installed");
+        eprintln!("==> (cargo xtask deny --install)");
+    }
+    let verdict = report.finish();
+    if let Some(counts) = counts {
+        println!("{counts}");
+    }
+    verdict
+}
+
+/// Licences, bans and sources of all dependencies, as `deny.toml` allows them.
+///
+/// # Errors
+/// When cargo-deny is missing and `--install` was not given, or finds fault.
+pub(crate) fn deny(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    permission: Permission,
+) -> Result<()> {
+    if !workspace.has_subcommand("deny") {
+        match permission {
+            Permission::Sudo => {
+                interrupt.run(&mut workspace.cargo(INSTALL_DENY)).and_then(succeeded)?;
+            }
+            Permission::WhenRoot | Permission::Never => {
+                bail!("cargo-deny is not installed: cargo {}", INSTALL_DENY.join(" "))
+            }
+        }
+    }
+    let options = ["deny", "--workspace", "check", "--hide-inclusion-graph"];
+    let mut command = workspace.cargo(options);
+    command.args(["licenses", "bans", "sources"]);
+    interrupt.run(&mut command).and_then(succeeded)
+}
