@@ -18,6 +18,8 @@ mod settlement;
 mod statement;
 mod values;
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

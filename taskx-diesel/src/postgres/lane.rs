@@ -20,26 +20,27 @@ use taskx_core::error::{Error, ErrorKind, Result};
 
 use crate::{
     error::error_from_diesel,
-    postgres::session::{Session, Target},
+    postgres::session::{Life, Session, Target},
 };
 
 /// How often a transaction is tried that others made fail: a deadlock, a serialization failure.
 const TRIES: u32 = 5;
 
-/// A closure over a connection whose future may move between threads. Rust cannot say this of an
-/// `async` closure yet without a trait of one's own.
-pub(super) trait Work<'c, R>:
-    Fn(&'c mut AsyncPgConnection) -> <Self as Work<'c, R>>::Fut + Send + Sync
+/// A closure over a connection. Rust cannot yet say of an `async` closure that its future may move
+/// between threads without a trait that names the future.
+pub(super) trait Work<A, R>:
+    AsyncFn(A) -> R + Fn(A) -> <Self as Work<A, R>>::Future
 {
-    type Fut: Future<Output = QueryResult<R>> + Send;
+    /// What it returns.
+    type Future: Future<Output = R>;
 }
 
-impl<'c, R, F, Fut> Work<'c, R> for F
+impl<F, A, Fut, R> Work<A, R> for F
 where
-    F: Fn(&'c mut AsyncPgConnection) -> Fut + Send + Sync,
-    Fut: Future<Output = QueryResult<R>> + Send,
+    F: AsyncFn(A) -> R + Fn(A) -> Fut,
+    Fut: Future<Output = R>,
 {
-    type Fut = Fut;
+    type Future = Fut;
 }
 
 /// A pool of like connections.
@@ -55,16 +56,23 @@ struct Maker {
     settings: String,
 }
 
+/// A place in a lane. Its connection is out only while a plain fn has it.
+struct Slot {
+    conn: Option<AsyncPgConnection>,
+    life: Life,
+}
+
 impl Manager for Maker {
-    type Type = Session;
+    type Type = Slot;
     type Error = Error;
 
-    async fn create(&self) -> Result<Session> {
-        self.target.open(&self.settings).await
+    async fn create(&self) -> Result<Slot> {
+        let Session { conn, life } = self.target.open(&self.settings).await?;
+        Ok(Slot { conn: Some(conn), life })
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
-        if session.life.ended() {
+    async fn recycle(&self, slot: &mut Slot, _: &Metrics) -> RecycleResult<Error> {
+        if slot.life.ended() || slot.conn.is_none() {
             return Err(RecycleError::message("the connection has ended"));
         }
         Ok(())
@@ -99,7 +107,10 @@ impl Lane {
     /// `Transient` without a connection or an answer in time, else what the database says.
     pub(super) async fn run<R, F>(&self, doing: &str, work: F) -> Result<R>
     where
-        F: for<'c> Work<'c, R>,
+        for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> QueryResult<R>
+            + Work<&'c mut AsyncPgConnection, QueryResult<R>, Future: Send>
+            + Send
+            + Sync,
     {
         self.repeat(doing, Frame::Bare, work).await
     }
@@ -110,25 +121,31 @@ impl Lane {
     /// As [`run`](Self::run); nothing was written then, or the commit's answer was lost.
     pub(super) async fn transaction<R, F>(&self, doing: &str, work: F) -> Result<R>
     where
-        F: for<'c> Work<'c, R>,
+        for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> QueryResult<R>
+            + Work<&'c mut AsyncPgConnection, QueryResult<R>, Future: Send>
+            + Send
+            + Sync,
     {
         self.repeat(doing, Frame::Transaction, work).await
     }
 
     /// A connection of one's own for as long as it is held.
     pub(super) async fn checkout(&self) -> Result<Checkout> {
-        let session = self.pool.get().await.map_err(|error| match error {
+        let slot = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             other => Error::new(ErrorKind::Transient, "get a connection to PostgreSQL")
                 .with_source(other),
         })?;
-        Ok(Checkout { session: Some(session), clean: false })
+        Ok(Checkout { slot: Some(slot), clean: false })
     }
 
     /// Tries again what other transactions made fail: the server undid all of it.
     async fn repeat<R, F>(&self, doing: &str, frame: Frame, work: F) -> Result<R>
     where
-        F: for<'c> Work<'c, R>,
+        for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> QueryResult<R>
+            + Work<&'c mut AsyncPgConnection, QueryResult<R>, Future: Send>
+            + Send
+            + Sync,
     {
         let mut tries = 1;
         loop {
@@ -157,7 +174,10 @@ enum Frame {
 impl Frame {
     async fn attempt<R, F>(self, conn: &mut AsyncPgConnection, work: &F) -> QueryResult<R>
     where
-        F: for<'c> Work<'c, R>,
+        for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> QueryResult<R>
+            + Work<&'c mut AsyncPgConnection, QueryResult<R>, Future: Send>
+            + Send
+            + Sync,
     {
         if matches!(self, Self::Bare) {
             return work(conn).await;
@@ -179,7 +199,7 @@ impl Frame {
 
 /// A connection that is closed when it is dropped, unless it was released.
 pub(super) struct Checkout {
-    session: Option<Object<Maker>>,
+    slot: Option<Object<Maker>>,
     clean: bool,
 }
 
@@ -187,10 +207,24 @@ impl Checkout {
     /// The connection.
     ///
     /// # Errors
-    /// None before the release.
+    /// Only while it was [taken](Self::take).
     pub(super) fn conn(&mut self) -> Result<&mut AsyncPgConnection> {
-        let session = self.session.as_mut().map(|session| &mut session.conn);
-        session.ok_or_else(|| Error::new(ErrorKind::Conflict, "the connection was given back"))
+        self.slot.as_mut().and_then(|slot| slot.conn.as_mut()).ok_or_else(taken)
+    }
+
+    /// Takes the connection out, to be [put back](Self::put_back).
+    ///
+    /// # Errors
+    /// If it was taken before.
+    pub(super) fn take(&mut self) -> Result<AsyncPgConnection> {
+        self.slot.as_mut().and_then(|slot| slot.conn.take()).ok_or_else(taken)
+    }
+
+    /// Puts the connection back after [`take`](Self::take).
+    pub(super) fn put_back(&mut self, conn: AsyncPgConnection) {
+        if let Some(slot) = &mut self.slot {
+            slot.conn = Some(conn);
+        }
     }
 
     /// Gives the connection back to its lane if it can be used again after `result`.
@@ -205,25 +239,33 @@ impl Checkout {
                     | DatabaseErrorKind::UnableToSendCommand
                     | DatabaseErrorKind::ReadOnlyTransaction
             ),
-            Err(DieselError::BrokenTransactionManager | DieselError::RollbackErrorOnCommit { .. }) => true,
+            Err(
+                DieselError::BrokenTransactionManager | DieselError::RollbackErrorOnCommit { .. },
+            ) => true,
             Err(_) => false,
         };
         self.clean = !lost
-            && self.session.as_mut().is_some_and(|session| {
-                !session.life.ended()
-                    && !AnsiTransactionManager::is_broken_transaction_manager(&mut session.conn)
+            && self.slot.as_mut().is_some_and(|slot| {
+                !slot.life.ended()
+                    && slot.conn.as_mut().is_some_and(|conn| {
+                        !AnsiTransactionManager::is_broken_transaction_manager(conn)
+                    })
             });
     }
 }
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take()
+        if let Some(slot) = self.slot.take()
             && !self.clean
         {
-            drop(Object::take(session));
+            drop(Object::take(slot));
         }
     }
+}
+
+fn taken() -> Error {
+    Error::new(ErrorKind::Conflict, "the connection is in use by a task")
 }
 
 /// Whether the server ended this transaction so that another could go on. Diesel has a kind for

@@ -44,11 +44,8 @@ impl Tls {
         if roots.is_some() && mode == Mode::Require {
             mode = Mode::VerifyFull;
         }
-        let url = if rest.is_empty() {
-            base.to_owned()
-        } else {
-            format!("{base}?{}", rest.join("&"))
-        };
+        let url =
+            if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
         Ok((url, Self::new(mode, roots)?))
     }
 
@@ -158,9 +155,7 @@ mod rustls_side {
         let config = if verify {
             builder.with_root_certificates(store(roots)?)
         } else {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
         };
         Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
     }

@@ -1,4 +1,5 @@
-DROP FUNCTION taskx_jsonb(text);
+DROP FUNCTION taskx_has_tag(text, text);
+DROP FUNCTION taskx_argument_is(text, text, text);
 DROP TABLE taskx_meta;
 DROP TABLE taskx_slots;
 DROP TABLE taskx_schedules;

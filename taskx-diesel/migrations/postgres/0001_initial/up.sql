@@ -175,13 +175,22 @@ CREATE TABLE taskx_meta (
 
 INSERT INTO taskx_meta (name, value) VALUES ('generation', '1');
 
--- A text as JSON, or null where it is none: one row with an odd payload must not fail a listing
--- that looks into the payloads.
-CREATE FUNCTION taskx_jsonb(payload text) RETURNS jsonb
+-- Whether an argument or a tag is what a listing asks for. A payload that is no JSON has none: one
+-- odd row must not fail a listing that looks into all of them.
+CREATE FUNCTION taskx_argument_is(payload text, name text, value text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
-    RETURN payload::jsonb;
+    RETURN COALESCE((payload::jsonb -> name) = value::jsonb, false);
 EXCEPTION WHEN OTHERS THEN
-    RETURN NULL;
+    RETURN false;
+END
+$$;
+
+CREATE FUNCTION taskx_has_tag(tags text, tag text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+    RETURN COALESCE(tags::jsonb ? tag, false);
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
 END
 $$;

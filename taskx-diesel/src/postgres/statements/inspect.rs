@@ -1,9 +1,9 @@
 //! What operators change by hand, where moving rows between the tables is beyond the typed DSL.
 
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text};
 
 use crate::{
-    schema::sql_types::TaskxId,
+    schema::sql_types::{TaskxId, TaskxTime},
     statement::statement,
 };
 
@@ -41,11 +41,11 @@ statement! {
     pub(crate) Redrive(ids: Array<TaskxId>) -> Text =
         "WITH gone AS (DELETE FROM taskx_history WHERE id = ANY ($1) AND state <> 10 RETURNING *) \
          INSERT INTO taskx_jobs (id, queue, task, state, priority, max_attempts, fence, payload, \
-         payload_format, task_version, inserted_at, run_at, claimed_at, snooze_count, progress, \
-         reason, tags, meta, trace, parent_id, batch_id, schedule_id, slot, expires_at, \
+         payload_format, task_version, inserted_at, run_at, claimed_at, snooze_count, tags, meta, \
+         trace, parent_id, batch_id, schedule_id, slot, expires_at, \
          unique_key, concurrency_key, tenant) \
          SELECT id, queue, task, 0, priority, max_attempts, fence, payload, payload_format, \
-         task_version, inserted_at, now(), claimed_at, snooze_count, progress, reason, tags, meta, \
+         task_version, inserted_at, now(), claimed_at, snooze_count, tags, meta, \
          trace, parent_id, batch_id, schedule_id, slot, expires_at, unique_key, concurrency_key, \
          tenant FROM gone ON CONFLICT (id) DO NOTHING RETURNING queue";
 
@@ -62,12 +62,11 @@ statement! {
     pub(crate) DeleteFinished(ids: Array<TaskxId>) -> TaskxId =
         "DELETE FROM taskx_history WHERE id = ANY ($1) RETURNING id";
 
-    /// Pauses a queue; a pause that is there keeps its time.
+    /// Pauses a queue; the last pause counts.
     pub(crate) Pause(queue: Text, by: Text, reason: Text) =
         "INSERT INTO taskx_queues (name, paused_at, paused_by, reason) VALUES ($1, now(), $2, $3) \
          ON CONFLICT (name) DO UPDATE \
-         SET paused_at = COALESCE(taskx_queues.paused_at, now()), paused_by = EXCLUDED.paused_by, \
-         reason = EXCLUDED.reason";
+         SET paused_at = now(), paused_by = EXCLUDED.paused_by, reason = EXCLUDED.reason";
 
     /// Ends a pause.
     pub(crate) Resume(queue: Text) = "UPDATE taskx_queues \
@@ -75,12 +74,12 @@ statement! {
          WHERE name = $1 AND paused_at IS NOT NULL";
 
     /// Microseconds for which the oldest available job of a queue has been due.
-    pub(crate) OldestWait(queue: Text) -> diesel::sql_types::Nullable<BigInt> =
+    pub(crate) OldestWait(queue: Text) -> Nullable<BigInt> =
         "SELECT (EXTRACT(epoch FROM now() - min(run_at)) * 1000000)::int8 \
          FROM taskx_jobs WHERE state = 0 AND queue = $1";
 
-    /// When the oldest available job of each queue was due, and the queues of all live jobs.
-    pub(crate) LiveQueues() -> (Text, diesel::sql_types::Nullable<crate::schema::sql_types::TaskxTime>) =
+    /// The queues of live jobs, with when the oldest available job of each was due.
+    pub(crate) LiveQueues() -> (Text, Nullable<TaskxTime>) =
         "SELECT queue, min(run_at) FILTER (WHERE state = 0) FROM taskx_jobs GROUP BY queue";
 }
 
@@ -96,6 +95,12 @@ macro_rules! travel {
                     $(", ", $column, " = ", $column, " - $1 * interval '1 microsecond'",)*
                 );
             )+
+            /// Moves the slots back. They are keys, and one may move to another's place: all are
+            /// taken out (the sort waits for that) before they are put back.
+            pub(crate) TravelSlots(by: BigInt) = "WITH gone AS (DELETE FROM taskx_slots RETURNING *) \
+                INSERT INTO taskx_slots (schedule, slot, job_id, fired_at) \
+                SELECT schedule, slot - $1 * interval '1 microsecond', job_id, \
+                fired_at - $1 * interval '1 microsecond' FROM gone ORDER BY slot";
         }
     };
 }
@@ -111,5 +116,4 @@ travel! {
     TravelQueues = "taskx_queues": "paused_at";
     TravelSchedules = "taskx_schedules": "paused_at", "dropped_at", "last_slot", "next_slot",
         "created_at";
-    TravelSlots = "taskx_slots": "slot", "fired_at";
 }

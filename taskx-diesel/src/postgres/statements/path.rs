@@ -88,6 +88,10 @@ macro_rules! claimable {
 }
 
 statement! {
+    /// The server's version as a number, and the schema that is worked in.
+    pub(crate) ServerFacts() -> (Integer, Nullable<Text>) =
+        "SELECT current_setting('server_version_num')::int4, current_schema()::text";
+
     /// Inserts jobs that have no extras, without looking for their ids. Fails if one is live.
     pub(crate) InsertPlain(
         ids: Array<TaskxId>,
@@ -205,7 +209,7 @@ statement! {
         owners: Array<TaskxId>,
         fences: Array<BigInt>,
         states: Array<SmallInt>,
-        keeps: Maybe<BigInt>,
+        keeps: Array<Nullable<BigInt>>,
         results: Maybe<Text>,
         reasons: Maybe<Text>,
     ) -> BigInt = concat!(
@@ -222,9 +226,9 @@ statement! {
          SELECT place FROM gone",
     );
 
-    /// Gives running jobs back whose cancellation nobody asked for: `delays` microseconds from now
-    /// in the state `states`, available where that is 0, with their old time where it is NULL.
-    /// Gives the places (from 1) of those that were held, and their queues.
+    /// Gives running jobs back whose cancellation nobody asked for: in the state `states`, due
+    /// `delays` microseconds from now, or as they were where that is NULL.
+    /// Gives the places (from 1) of those that were held, with the queue where they are available.
     pub(crate) GiveBack(
         ids: Array<TaskxId>,
         owners: Array<TaskxId>,
@@ -234,17 +238,18 @@ statement! {
         uncounted: Array<Integer>,
         snoozed: Array<Integer>,
         reasons: Array<Nullable<Text>>,
-    ) -> (BigInt, Text) = "UPDATE taskx_jobs j \
-         SET state = CASE WHEN COALESCE(i.delay, 0) = 0 THEN 0 ELSE i.next_state END, \
+    ) -> (BigInt, Nullable<Text>) = "UPDATE taskx_jobs j \
+         SET state = i.next_state, \
          run_at = COALESCE(now() + i.delay * interval '1 microsecond', j.run_at), \
          attempt = GREATEST(j.attempt - i.uncounted, 0), \
          snooze_count = j.snooze_count + i.snoozed, \
-         reason = COALESCE(i.next_reason, j.reason), owner = NULL, solo = 0 \
+         reason = COALESCE(i.next_reason, j.reason), owner = NULL \
          FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int2[], $5::int8[], $6::int4[], \
          $7::int4[], $8::text[]) WITH ORDINALITY \
          AS i(id, owner, fence, next_state, delay, uncounted, snoozed, next_reason, place) \
          WHERE j.id = i.id AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1 \
-         AND j.cancel_requested_at IS NULL RETURNING i.place, j.queue";
+         AND j.cancel_requested_at IS NULL \
+         RETURNING i.place, CASE WHEN i.next_state = 0 THEN j.queue END";
 
     /// Notes failed attempts of jobs that are held, and locks them until they are settled.
     pub(crate) NoteAttempts(
@@ -272,11 +277,9 @@ statement! {
          AS age FROM taskx_attempts WHERE job_id = ANY ($1)) o \
          WHERE a.job_id = o.job_id AND a.fence = o.fence AND o.age > $2";
 
-    /// Deletes the attempts of jobs that are in no table any more.
-    pub(crate) DropAttempts(ids: Array<TaskxId>) = "DELETE FROM taskx_attempts a \
-         WHERE a.job_id = ANY ($1) \
-         AND NOT EXISTS (SELECT FROM taskx_jobs j WHERE j.id = a.job_id) \
-         AND NOT EXISTS (SELECT FROM taskx_history h WHERE h.id = a.job_id)";
+    /// Deletes the attempts of jobs.
+    pub(crate) DropAttempts(ids: Array<TaskxId>) =
+        "DELETE FROM taskx_attempts WHERE job_id = ANY ($1)";
 
     /// Of settlements that found no held job, the places (from 1) of those that had been written
     /// before: in the history by this owner and fence, or (`backs` is 1) given back under this
@@ -336,3 +339,7 @@ statement! {
          LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING queue) \
          SELECT queue, count(*) FROM up GROUP BY queue";
 }
+
+/// Listens to this schema's channel, whose name has to be quoted into the command.
+pub(crate) const LISTEN: &str =
+    concat!("DO $$ BEGIN EXECUTE 'LISTEN ' || quote_ident(", channel!(), "); END $$");

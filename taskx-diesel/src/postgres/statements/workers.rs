@@ -95,8 +95,8 @@ statement! {
     pub(crate) HeldBy(owner: TaskxId) -> TaskxId =
         "SELECT id FROM taskx_jobs WHERE owner = $1 AND state = 1";
 
-    /// Takes jobs (`$2`) back from a dead worker: cancelled where that was asked for, quarantined
-    /// where they were there at `$4` deaths, else available; those that were executing (`$3`), or
+    /// Takes jobs (`$2`) back from a dead worker: quarantined where they were there at `$4` deaths,
+    /// cancelled where that was asked for, else available, and nobody's; those that were executing (`$3`), or
     /// that meet a second death, will run alone. Cancelled ones are kept for `$5` microseconds,
     /// quarantined ones for `$6`. Gives id, queue, state.
     pub(crate) Rescue(
@@ -108,15 +108,15 @@ statement! {
         keep_quarantined: BigInt,
     ) -> (TaskxId, Text, Integer) = concat!(
         "WITH held AS MATERIALIZED (SELECT id, crash_count + 1 AS deaths, \
-         CASE WHEN cancel_requested_at IS NOT NULL THEN 11 \
-         WHEN crash_count + 1 >= $4 THEN 13 ELSE 0 END AS next_state \
+         CASE WHEN crash_count + 1 >= $4 THEN 13 \
+         WHEN cancel_requested_at IS NOT NULL THEN 11 ELSE 0 END AS next_state \
          FROM taskx_jobs WHERE id = ANY ($2) AND owner = $1 AND state = 1 FOR UPDATE), \
          gone AS (DELETE FROM taskx_jobs j USING held WHERE j.id = held.id \
          AND held.next_state <> 0 RETURNING j.*, held.deaths, held.next_state), \
          kept AS (INSERT INTO taskx_history (", kept_columns!(),
         ", state, reason, finished_at, prune_at) \
-         SELECT id, queue, task, priority, attempt, max_attempts, fence, owner, payload, \
-         payload_format, task_version, inserted_at, run_at, claimed_at, deaths, snooze_count, \
+         SELECT id, queue, task, priority, GREATEST(attempt - 1, 0), max_attempts, fence, NULL, \
+         payload, payload_format, task_version, inserted_at, run_at, claimed_at, deaths, snooze_count, \
          cancel_requested_at, progress, tags, meta, trace, parent_id, batch_id, schedule_id, slot, \
          expires_at, unique_key, concurrency_key, tenant, next_state, \
          CASE next_state WHEN 11 THEN 'cancelled while running' \
@@ -139,8 +139,12 @@ statement! {
          gone AS (DELETE FROM taskx_jobs j USING held WHERE j.id = held.id AND held.ends \
          RETURNING j.*), \
          kept AS (INSERT INTO taskx_history (", kept_columns!(),
-        ", state, reason, finished_at, prune_at) SELECT ", kept_columns!(),
-        ", 11, 'cancelled while running', now(), now() + $3 * interval '1 microsecond' \
+        ", state, reason, finished_at, prune_at) \
+         SELECT id, queue, task, priority, GREATEST(attempt - 1, 0), max_attempts, fence, NULL, \
+         payload, payload_format, task_version, inserted_at, run_at, claimed_at, crash_count, \
+         snooze_count, cancel_requested_at, progress, tags, meta, trace, parent_id, batch_id, \
+         schedule_id, slot, expires_at, unique_key, concurrency_key, tenant, \
+         11, 'cancelled while running', now(), now() + $3 * interval '1 microsecond' \
          FROM gone ON CONFLICT (id) DO NOTHING), \
          back AS (UPDATE taskx_jobs j SET state = 0, attempt = GREATEST(j.attempt - 1, 0), \
          owner = NULL FROM held WHERE j.id = held.id AND NOT held.ends RETURNING j.queue) \
@@ -155,6 +159,9 @@ statement! {
 
     /// Takes a presence lock for as long as the session lives; false if another holds it.
     pub(crate) TakePresence(key: BigInt) -> Bool = "SELECT pg_try_advisory_lock($1)";
+
+    /// Frees a presence lock of this session.
+    pub(crate) FreePresence(key: BigInt) -> Bool = "SELECT pg_advisory_unlock($1)";
 
     /// Notes that a row has held its presence lock, so that a free one means something.
     pub(crate) NotePresence(id: TaskxId) =
