@@ -9,7 +9,7 @@ use std::{
 };
 
 use diesel::QueryResult;
-use diesel_async::{AsyncMysqlConnection, async_connection_wrapper::AsyncConnectionWrapper};
+use diesel_async::AsyncMysqlConnection;
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     outcome::{Outcome, Settlement},
@@ -34,8 +34,7 @@ use crate::{
     values::DbId,
 };
 
-/// A sync Diesel connection over the pure-Rust driver.
-pub type MysqlConn = AsyncConnectionWrapper<AsyncMysqlConnection>;
+pub use crate::MysqlConn;
 
 /// The connections of transactional tasks.
 pub(super) struct Transactions {
