@@ -1,4 +1,7 @@
 //! The attribute macros of taskx. Use them through the crate `taskx`.
+//!
+//! The examples here are not compiled in this crate, which cannot depend on `taskx`; the same code
+//! is compiled and run by the tests of the workspace.
 
 mod durations;
 mod expand;
@@ -17,7 +20,7 @@ use crate::options::Attribute;
 
 /// Makes a task of a function: something that can be enqueued, and run later by a worker.
 ///
-/// ```
+/// ```ignore
 /// use taskx::prelude::*;
 /// # pub struct Mailer;
 /// # impl Mailer {
@@ -89,7 +92,7 @@ use crate::options::Attribute;
 ///
 /// All mistakes of a declaration are told at once, each at its place and with what to write:
 ///
-/// ```compile_fail
+/// ```ignore
 /// use taskx::prelude::*;
 ///
 /// #[task(queu = "mail")] // unknown option `queu`; did you mean `queue`?
