@@ -57,6 +57,7 @@ mod window;
 mod words;
 mod zone;
 
+pub use chrono_tz::Tz;
 pub use cron::{CronField, CronTrigger, CronTriggerBuilder, Dst, crontab_warning};
 pub use date::DateTrigger;
 pub use due::{Due, DueRule, Misfire};

@@ -2,7 +2,7 @@
 
 /// The candidate nearest to `word`, ignoring case, if it is near enough to be meant.
 ///
-/// Near enough is a third of the word's letters, at least one and at most three.
+/// Near enough is a third of the word's length, at least one letter and at most three.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -12,9 +12,11 @@ pub(crate) fn nearest<'a>(
     if word.len() > 64 {
         return None;
     }
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let limit = (word.len() / 3).clamp(1, 3);
     candidates
         .into_iter()
+        // A difference in length is a distance already, and costs nothing to see.
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= limit)
         .map(|candidate| (distance(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

@@ -57,10 +57,11 @@ impl Item {
         let min = *field.range().start();
         let month_ends = |days: i64| (at.date() + TimeDelta::days(days)).month() != at.month();
         match *self {
-            Self::All { step } => (number - min) % step.unwrap_or(1) == 0,
-            Self::From { first, step } => number >= first && (number - first) % step == 0,
+            Self::All { step } => (number - min).is_multiple_of(step.unwrap_or(1)),
+            Self::From { first, step } => number >= first && (number - first).is_multiple_of(step),
             Self::Range { first, last, step } => {
-                (first..=last).contains(&number) && (number - first) % step.unwrap_or(1) == 0
+                (first..=last).contains(&number)
+                    && (number - first).is_multiple_of(step.unwrap_or(1))
             }
             Self::One(one) => number == one,
             Self::Nth { nth, weekday } => {
