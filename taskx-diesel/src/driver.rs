@@ -21,3 +21,29 @@ fn sqlite(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>>
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
 }
+
+#[cfg(feature = "postgres")]
+inventory::submit!(DriverDef { engine: Engine::Postgres, connect: postgres });
+
+#[cfg(feature = "postgres")]
+fn postgres(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+    use crate::{PgOptions, PgStore};
+
+    Box::pin(async move {
+        let store = PgStore::connect(&options.url, PgOptions::default()).await?;
+        Ok(Arc::new(store) as Arc<dyn Store>)
+    })
+}
+
+#[cfg(feature = "mysql")]
+inventory::submit!(DriverDef { engine: Engine::Mysql, connect: mysql });
+
+#[cfg(feature = "mysql")]
+fn mysql(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+    use crate::{MysqlOptions, MysqlStore};
+
+    Box::pin(async move {
+        let store = MysqlStore::connect(&options.url, MysqlOptions::default()).await?;
+        Ok(Arc::new(store) as Arc<dyn Store>)
+    })
+}

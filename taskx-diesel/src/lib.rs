@@ -22,13 +22,13 @@ mod settlement;
 mod statement;
 mod values;
 
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-#[cfg(feature = "mysql")]
-pub use crate::connection::MysqlConn;
-#[cfg(feature = "postgres")]
-pub use crate::connection::PgConn;
 pub use crate::{
     apply_on::{ApplyOn, QueueTransaction},
     backend::TaskxBackend,
@@ -41,4 +41,14 @@ pub use crate::{
 pub use crate::{
     connection::AsyncSqliteConn,
     sqlite::{Durability, SqliteOptions, SqliteStore},
+};
+#[cfg(feature = "mysql")]
+pub use crate::{
+    connection::MysqlConn,
+    mysql::{MysqlOptions, MysqlStore},
+};
+#[cfg(feature = "postgres")]
+pub use crate::{
+    connection::PgConn,
+    postgres::{PgOptions, PgStore},
 };

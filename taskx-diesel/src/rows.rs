@@ -156,21 +156,20 @@ impl ExtrasRow {
     /// The extras of a row. Tags and notes that were damaged by hand read as empty: one odd row
     /// must not fail a claim or a listing.
     pub(crate) fn into_extras(self) -> JobExtras {
-        let mut extras = JobExtras::default();
-        extras.tags =
-            self.tags.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        extras.meta = self.meta.and_then(|text| serde_json::from_str(&text).ok());
-        extras.trace = self.trace;
-        extras.task_version = self.task_version;
-        extras.parent_id = self.parent_id.map(JobId::from);
-        extras.batch_id = self.batch_id.map(Into::into);
-        extras.schedule = self.schedule_id;
-        extras.slot = self.slot.map(Into::into);
-        extras.expires_at = self.expires_at.map(Into::into);
-        extras.unique_key = self.unique_key;
-        extras.concurrency_key = self.concurrency_key;
-        extras.tenant = self.tenant;
-        extras
+        JobExtras {
+            tags: self.tags.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            meta: self.meta.and_then(|text| serde_json::from_str(&text).ok()),
+            trace: self.trace,
+            task_version: self.task_version,
+            parent_id: self.parent_id.map(JobId::from),
+            batch_id: self.batch_id.map(Into::into),
+            schedule: self.schedule_id,
+            slot: self.slot.map(Into::into),
+            expires_at: self.expires_at.map(Into::into),
+            unique_key: self.unique_key,
+            concurrency_key: self.concurrency_key,
+            tenant: self.tenant,
+        }
     }
 
     /// The extras boxed, or `None` where every column is empty.

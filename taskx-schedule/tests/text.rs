@@ -1,7 +1,5 @@
 //! Triggers as text, as English and as JSON.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use chrono::{DateTime, Utc};
 use taskx_schedule::{CronTrigger, DateTrigger, Dst, IntervalTrigger, Misfire, Trigger};
 

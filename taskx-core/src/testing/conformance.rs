@@ -5,9 +5,12 @@
 //! each rule by [`conformance!`](crate::conformance):
 //!
 //! ```ignore
-//! async fn open() -> Option<MyFixture> { .. }   // None: the engine is left out, and the test says so
+//! async fn open() -> Option<MyFixture> { .. }   // None: no server is named; a failure panics
 //! taskx_core::conformance!(open);
 //! ```
+//!
+//! `None` leaves the rule out, says so loudly, and passes. It is for a server that nobody started;
+//! a database that does not open must panic, or a broken store would pass every rule.
 //!
 //! A bug of a backend is first a new function here. A rule is `pub async fn rule(store: &dyn Store)`,
 //! or, in the modules of several sessions, `pub async fn rule(db: &dyn Fixture)`; it is entered in

@@ -1,6 +1,9 @@
 //! What operators ask: on a reader's snapshot, by Diesel's typed DSL.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SelectableHelper,
@@ -90,7 +93,7 @@ pub(super) fn list(
     if asks(true) {
         jobs.extend(page_of!(taskx_history, FinishedRow, conn, filter, &states, page));
     }
-    jobs.sort_by(|a, b| b.id.cmp(&a.id));
+    jobs.sort_by_key(|job| Reverse(job.id));
     jobs.truncate(usize::try_from(page.limit.clamp(1, 1_000)).unwrap_or(1_000));
     Ok(jobs)
 }

@@ -147,7 +147,7 @@ mod tests {
     fn a_lock_is_seen_while_held_and_free_when_its_holder_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db-taskx");
-        let (mine, other) = (Presence::new(path.clone()), Presence::new(path.clone()));
+        let (mine, other) = (Presence::new(path.clone()), Presence::new(path));
         let worker = WorkerId::new();
         assert!(!other.is_free(worker), "a missing file says nothing");
         assert!(mine.hold(worker));

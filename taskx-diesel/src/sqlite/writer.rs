@@ -63,10 +63,13 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Work with the connection itself, or with why there is none.
+type Alone = Box<dyn FnOnce(Result<&mut SqliteConnection>) + Send>;
+
 enum Command {
     Write(Box<dyn Request>),
     /// Work that begins its own transaction.
-    Alone(Box<dyn FnOnce(Result<&mut SqliteConnection>) + Send>),
+    Alone(Alone),
     Watch(UnboundedSender<Wake>),
 }
 
@@ -279,7 +282,7 @@ impl Loop {
         Ok(self.conn.insert(conn))
     }
 
-    fn alone(&mut self, work: Box<dyn FnOnce(Result<&mut SqliteConnection>) + Send>) {
+    fn alone(&mut self, work: Alone) {
         let ran = catch_unwind(AssertUnwindSafe(|| work(self.connection())));
         if ran.is_err() {
             self.conn = None;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::ErrorKind,
-    inspect::Cancelled,
+    inspect::{Cancelled, JobFilter, Page},
     job::{ClaimedJob, JobId, JobState, NewJob},
     outcome::Outcome,
     schedule::ScheduleRow,
@@ -401,7 +401,7 @@ pub async fn overlapping_firings_fire_each_slot_once(db: &dyn Fixture) {
     let fired = join_all(sessions.iter().zip(&firings).map(|(session, f)| session.fire(f))).await;
     assert_eq!(fired.into_iter().map(|ids| ids.unwrap().len()).sum::<usize>(), 30);
     let mut by_slot = BTreeMap::<_, usize>::new();
-    let jobs = db.store().list(&Default::default(), Default::default()).await.unwrap();
+    let jobs = db.store().list(&JobFilter::default(), Page::default()).await.unwrap();
     for job in jobs {
         *by_slot.entry(job.extras.slot.unwrap()).or_default() += 1;
     }
@@ -443,6 +443,21 @@ pub async fn many_workers_may_register_at_once(db: &dyn Fixture) {
     assert!(seen.len() == 6 && seen.iter().all(|info| info.tasks.len() == 30));
 }
 
+/// A task that becomes known while its jobs are being parked is not left parked: nobody would bring
+/// them back before the next worker starts.
+pub async fn a_task_that_becomes_known_is_not_left_parked(db: &dyn Fixture) {
+    let sessions = sessions(db, 2).await;
+    for _ in 0..15 {
+        inserted(db.store(), 20).await;
+        let (_, parked) = join(worker(&*sessions[0]), sessions[1].park_unknown(QUEUE, 1_000)).await;
+        parked.unwrap();
+        assert_eq!(total(db.store(), JobState::Parked).await, 0);
+        for known in db.store().workers().await.unwrap() {
+            db.store().retire(known.id).await.unwrap();
+        }
+    }
+}
+
 /// Many programs that start at once migrate the same database without harm.
 pub async fn many_programs_may_migrate_at_once(db: &dyn Fixture) {
     let id = insert(db.store(), &job()).await;
@@ -478,6 +493,14 @@ pub async fn every_verb_at_once_loses_nothing(db: &dyn Fixture) {
             store.prune(100).await.unwrap();
             store.park_unknown(QUEUE, 100).await.unwrap();
             store.suspects(&[owner]).await.unwrap();
+            let unwanted = insert(store, &job()).await;
+            made += 1;
+            store.cancel(unwanted, &ada()).await.unwrap();
+            store.retry(&[unwanted], &ada()).await.unwrap();
+            store.list(&JobFilter::default(), Page::default()).await.unwrap();
+            store.count().await.unwrap();
+            store.queues().await.unwrap();
+            store.workers().await.unwrap();
         }
         claim(store, owner, 5).await;
         store.retire(owner).await.unwrap();

@@ -210,6 +210,32 @@ pub async fn by_argument(store: &dyn Store) {
     assert_eq!(matching(store, &argument("nobody", json!(7))).await, BTreeSet::new());
 }
 
+/// Numbers are told apart to their last digit, the largest and the fractions too.
+pub async fn by_an_argument_that_is_a_number(store: &dyn Store) {
+    let values = [
+        json!(u64::MAX),
+        json!(u64::MAX - 1),
+        json!(i64::MIN),
+        json!(i64::MIN + 1),
+        json!(9_007_199_254_740_993_i64),
+        json!(9_007_199_254_740_992_i64),
+        json!(0.1),
+        json!(-1),
+        json!(0),
+        json!(false),
+        json!(""),
+    ];
+    let jobs: Vec<_> = values
+        .iter()
+        .map(|value| NewJob { payload: json!({"n": value}).to_string(), ..job() })
+        .collect();
+    store.insert(&jobs).await.unwrap();
+    for (value, new) in values.into_iter().zip(&jobs) {
+        let filter = argument("n", value);
+        assert_eq!(matching(store, &filter).await, BTreeSet::from([new.id]), "{filter:?}");
+    }
+}
+
 /// An argument that is null is not one that is missing.
 pub async fn by_an_argument_that_is_null(store: &dyn Store) {
     let null = insert(store, &NewJob { payload: r#"{"to":null}"#.to_owned(), ..job() }).await;

@@ -5,6 +5,7 @@ use super::steps::{
     inserted, job, near, quarantine, retry, running, settled, snooze, state, total, worker,
 };
 use crate::{
+    inspect::{Actor, Cancelled, JobFilter, Page},
     job::{JobId, JobState, NewJob},
     outcome::{Outcome, TEXT_LIMIT},
     store::Store,
@@ -101,6 +102,32 @@ pub async fn without_ids_nothing_changes(store: &dyn Store) {
     assert_eq!(store.delete(&[], &ada()).await.unwrap(), 0);
     assert_eq!(total(store, JobState::Available).await, 1);
     assert_eq!(total(store, JobState::Discarded).await, 1);
+}
+
+/// Any number of ids may be named in one call, also more than a statement has room for parameters.
+pub async fn any_number_of_ids_may_be_named(store: &dyn Store) {
+    let mut ids: Vec<_> = (0..70_000).map(|_| JobId::new()).collect();
+    ids.insert(40_000, insert(store, &job()).await);
+    assert_eq!(store.discard(&ids, "no", &ada()).await.unwrap(), 1);
+    assert_eq!(store.retry(&ids, &ada()).await.unwrap(), 1);
+    let filter = JobFilter { ids: ids.clone(), ..JobFilter::default() };
+    assert_eq!(store.list(&filter, Page::default()).await.unwrap().len(), 1);
+    assert_eq!(store.delete(&ids, &ada()).await.unwrap(), 1);
+}
+
+/// NUL in the words of an operator, which PostgreSQL cannot hold, is no reason not to end a job; a
+/// pause with it is refused for good where it cannot be kept.
+pub async fn nul_in_an_operators_words_is_harmless(store: &dyn Store) {
+    let all = inserted(store, 2).await;
+    let odd = Actor("cli:a\0da".to_owned());
+    assert_eq!(store.discard(&all[..1], "no\0t", &odd).await.unwrap(), 1);
+    let reason = find(store, all[0]).await.reason.unwrap();
+    assert!(reason.replace('\0', "").contains("not"), "{reason:?}");
+    assert_eq!(store.cancel(all[1], &odd).await.unwrap(), Cancelled::Cancelled);
+    match store.pause(QUEUE, "no\0t", &odd).await {
+        Ok(()) => assert!(store.queues().await.unwrap()[0].paused_at.is_some()),
+        Err(error) => assert!(!error.is_transient(), "{error:?}"),
+    }
 }
 
 /// Waiting jobs of every kind are discarded with the reason given.

@@ -1,13 +1,13 @@
 //! Rules of what is kept of a job: payloads byte for byte, names letter for letter, all extras.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::steps::{
-    QUEUE, TASK, ada, claim_one, discard, find, insert, job, request, running, settle, worker,
-    worker_of,
+    QUEUE, TASK, ada, claim_one, discard, find, insert, job, request, running, settle, settlement,
+    worker, worker_of,
 };
 use crate::{
     inspect::{JobFilter, Page},
@@ -58,6 +58,43 @@ pub async fn a_payload_is_kept_byte_for_byte(store: &dyn Store) {
 pub async fn a_payload_may_have_a_mebibyte(store: &dyn Store) {
     let text = |letter: &str, count| format!(r#"{{"text":"{}"}}"#, letter.repeat(count));
     survive(store, vec![text("x", 1 << 20), "{}".to_owned(), text("🦀", 1 << 18)]).await;
+}
+
+/// A batch may be larger than what a server takes in one message, on its way in and out.
+pub async fn a_batch_may_have_many_mebibytes(store: &dyn Store) {
+    let payload = format!(r#"{{"text":"{}"}}"#, "x".repeat((1 << 20) - 16));
+    let jobs: Vec<_> = (0..24).map(|_| NewJob { payload: payload.clone(), ..job() }).collect();
+    store.insert(&jobs).await.unwrap();
+    let owner = worker(store).await;
+    let held = store.claim(&request(owner, 100)).await.unwrap();
+    assert!(held.len() == 24 && held.iter().all(|job| job.payload == payload));
+    let batch: Vec<_> =
+        held.iter().map(|job| settlement(job, Outcome::Completed(Some(payload.clone())))).collect();
+    assert_eq!(store.settle(&batch).await.unwrap(), [Settled::Done; 24]);
+    let done = store.list(&JobFilter::default(), Page::default()).await.unwrap();
+    assert!(done.len() == 24 && done.iter().all(|job| job.result.as_ref() == Some(&payload)));
+}
+
+/// What a database cannot hold is refused for good, not to be tried again, or kept as it is; the
+/// next insert is none the worse.
+pub async fn what_cannot_be_held_is_refused_for_good(store: &dyn Store) {
+    let long = "n".repeat(2_000);
+    let odd = [
+        NewJob { payload: "{\"nul\":\"\0\"}".to_owned(), ..job() },
+        NewJob { queue: "a\0b".into(), ..job() },
+        NewJob { task: long.clone().into(), ..job() },
+        NewJob { queue: long.into(), ..job() },
+    ];
+    for new in odd {
+        match store.insert(slice::from_ref(&new)).await {
+            Ok(_) => assert_eq!(find(store, new.id).await.payload, new.payload),
+            Err(error) => {
+                assert!(!error.is_transient(), "{error:?}");
+                assert_eq!(store.find(new.id).await.unwrap(), None);
+            }
+        }
+        insert(store, &job()).await;
+    }
 }
 
 /// Nobody looks into a payload on its way, however deep it is nested.

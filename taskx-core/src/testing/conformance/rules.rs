@@ -129,6 +129,7 @@ macro_rules! conformance {
                 overlapping_firings_fire_each_slot_once
                 many_programs_may_declare_at_once
                 many_workers_may_register_at_once
+                a_task_that_becomes_known_is_not_left_parked
                 many_programs_may_migrate_at_once
                 every_verb_at_once_loses_nothing
             }
@@ -196,6 +197,7 @@ macro_rules! conformance {
                 by_age
                 by_attempts
                 by_argument
+                by_an_argument_that_is_a_number
                 by_an_argument_that_is_null
                 by_an_argument_of_an_odd_name
                 by_argument_and_more
@@ -209,6 +211,8 @@ macro_rules! conformance {
                 retry_leaves_what_runs_or_is_done
                 thousands_come_back_in_one_call
                 without_ids_nothing_changes
+                any_number_of_ids_may_be_named
+                nul_in_an_operators_words_is_harmless
                 waiting_jobs_are_discarded
                 discard_leaves_what_runs_or_has_ended
                 a_long_reason_is_cut
@@ -235,6 +239,8 @@ macro_rules! conformance {
             payload(store) {
                 a_payload_is_kept_byte_for_byte
                 a_payload_may_have_a_mebibyte
+                a_batch_may_have_many_mebibytes
+                what_cannot_be_held_is_refused_for_good
                 a_payload_may_be_nested_deeply
                 a_payload_survives_the_history
                 a_result_is_kept_byte_for_byte

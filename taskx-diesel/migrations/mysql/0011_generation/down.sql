@@ -1,0 +1,1 @@
+DELETE FROM taskx_meta WHERE name = 'generation';

@@ -1,0 +1,12 @@
+DROP FUNCTION taskx_has_tag(text, text);
+DROP FUNCTION taskx_argument_is(text, text, text);
+DROP TABLE taskx_meta;
+DROP TABLE taskx_slots;
+DROP TABLE taskx_schedules;
+DROP TABLE taskx_queues;
+DROP TABLE taskx_tasks;
+DROP TABLE taskx_worker_tasks;
+DROP TABLE taskx_workers;
+DROP TABLE taskx_attempts;
+DROP TABLE taskx_history;
+DROP TABLE taskx_jobs;

@@ -1,0 +1,420 @@
+//! PostgreSQL, by tokio-postgres through diesel-async: no C client.
+//!
+//! # Connections
+//! A [`PgStore`] opens connections when it needs them, in lanes, so that one kind of work never
+//! waits for another: **claim** (up to 2, with `synchronous_commit = off`: a claim that a crash
+//! undoes is only claimed again), **settle** (2), **insert** (1: the batcher is its only user, and
+//! a second writer gains nothing), **heart** (1: lease and rescue), **general** (3: schedules,
+//! operators' reads and changes), **tasks** (4: tasks that take a connection), and outside the
+//! lanes one that holds the presence locks and one that listens. Most processes stay below ten.
+//!
+//! # Layout
+//! `session` connections and what they are set to · `tls` · `lane` pools and repetition ·
+//! `statements` all SQL · `insert`, `settle`, `workers`, `schedules`, `inspect` the verbs ·
+//! `presence`, `listen` · `transact` transactional tasks · `backend` a caller's own connection.
+
+mod backend;
+mod insert;
+mod inspect;
+mod lane;
+mod listen;
+mod migrate;
+mod presence;
+mod schedules;
+mod session;
+mod settle;
+mod statements;
+mod tls;
+mod transact;
+mod workers;
+
+use std::{any::TypeId, collections::HashSet, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::future;
+use taskx_core::{
+    error::{Error, ErrorKind, Result},
+    job::{ClaimedJob, JobId, NewJob, WorkerId},
+    outcome::Settlement,
+    schedule::{DueSchedule, Firing, ScheduleRow},
+    store::{
+        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
+        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+    },
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::{
+    postgres::{
+        lane::Lane,
+        presence::Presence,
+        session::Target,
+        statements::{
+            inspect::{
+                TravelAttempts, TravelHistory, TravelJobs, TravelQueues, TravelSchedules,
+                TravelSlots, TravelTasks, TravelWorkers,
+            },
+            path::{self, AnyDue, LockParking, NextDue, Park, Promote},
+            workers::Now,
+        },
+    },
+    rows::ClaimRow,
+    settlement::micros,
+    statement::Sql,
+    values::{DbId, DbTime},
+};
+
+pub use crate::PgConn;
+
+/// Settings of a [`PgStore`] that a URL does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PgOptions {
+    /// How long opening a connection may take, all of it. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long one statement may take before the server ends it. Default 30 s.
+    pub statement_timeout: Duration,
+    /// The most connections for tasks that take one. Default 4.
+    pub task_connections: usize,
+    /// What `pg_stat_activity` shows, unless the URL says `application_name`. Default `taskx`.
+    pub application_name: String,
+}
+
+impl Default for PgOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            task_connections: 4,
+            application_name: "taskx".to_owned(),
+        }
+    }
+}
+
+/// The queue in a PostgreSQL database (or in the schema that the URL's `search_path` names).
+pub struct PgStore {
+    target: Arc<Target>,
+    lanes: Lanes,
+    presence: Presence,
+}
+
+/// One pool of connections for each kind of work.
+struct Lanes {
+    claim: Lane,
+    settle: Lane,
+    insert: Lane,
+    heart: Lane,
+    general: Lane,
+    tasks: Lane,
+}
+
+/// What the planner may do on the path. The tables grow from nothing to millions and back faster
+/// than statistics follow, and a plan that was right for an empty table walks all of a full one:
+/// so only the plans that the indexes were made for.
+const PATH: &str = "SET enable_seqscan = off;SET enable_bitmapscan = off;\
+    SET enable_hashjoin = off;SET enable_mergejoin = off;\
+    SET plan_cache_mode = force_generic_plan;";
+
+/// A claim, or a promotion, that a crash of the server undoes is made again.
+const CLAIM: &str = "SET synchronous_commit = off;";
+
+/// A task's own statements and pauses are limited by the task's timeout.
+const TASKS: &str = "SET statement_timeout = 0;SET idle_in_transaction_session_timeout = 0;";
+
+impl Lanes {
+    fn new(target: &Arc<Target>, options: &PgOptions) -> Result<Self> {
+        // The server ends a statement that takes too long; only where it does not answer at all do
+        // we end the call.
+        let limit = options.statement_timeout + options.connect_timeout;
+        let lane = |size, settings: &str| Lane::new(target, size, limit, settings);
+        Ok(Self {
+            claim: lane(2, &format!("{PATH}{CLAIM}"))?,
+            settle: lane(2, PATH)?,
+            insert: lane(1, PATH)?,
+            heart: lane(1, "")?,
+            general: lane(3, "")?,
+            tasks: lane(options.task_connections, TASKS)?,
+        })
+    }
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore").finish_non_exhaustive()
+    }
+}
+
+impl PgStore {
+    /// Connects to `postgres://user:password@host:port/database`. Besides PostgreSQL's own
+    /// parameters of a URL: `sslmode=disable|prefer|require|verify-full` and `sslrootcert` (feature
+    /// `tls`), and `options=-c%20search_path%3Dname` for a schema of one's own, which must exist.
+    ///
+    /// # Errors
+    /// `Config` for a URL that cannot be used as it is (also: TLS asked for without the feature, a
+    /// wrong password, a server older than 12), `Transient` if the server cannot be reached.
+    pub async fn connect(url: &str, options: PgOptions) -> Result<Self> {
+        let target = Arc::new(Target::parse(url, &options)?);
+        let lanes = Lanes::new(&target, &options)?;
+        let presence = Presence::new(&target);
+        let store = Self { target, lanes, presence };
+        store.look_at_server().await?;
+        Ok(store)
+    }
+
+    /// Refuses what would fail later in words that nobody understands.
+    async fn look_at_server(&self) -> Result<()> {
+        let facts: Vec<(i32, Option<String>)> = self
+            .lanes
+            .general
+            .run("connect to PostgreSQL", async |conn| path::ServerFacts::with(()).load(conn).await)
+            .await?;
+        let refuse = |text: String| Err(Error::new(ErrorKind::Config, text));
+        match facts.as_slice().first() {
+            Some((version, _)) if *version < 120_000 => refuse(format!(
+                "the server is PostgreSQL {}; taskx needs 12 or newer",
+                version / 10_000
+            )),
+            Some((_, None)) => refuse(
+                "the search_path of the PostgreSQL URL names no schema that is there; \
+                 make it with `CREATE SCHEMA`"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs `work` with a sync connection on a thread where it may block.
+    async fn blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConn) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        // Migrations may take long on large tables.
+        let session = self.target.open("SET statement_timeout = 0;").await?;
+        let thread = tokio::task::spawn_blocking(move || work(&mut PgConn::from(session.conn)));
+        thread.await.map_err(|error| {
+            Error::new(ErrorKind::Transient, "the runtime is shutting down").with_source(error)
+        })?
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        self.blocking(|conn| crate::migrate(conn)).await
+    }
+
+    async fn check_schema(&self) -> Result<()> {
+        self.blocking(|conn| crate::check_schema(conn)).await
+    }
+
+    async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (batch, doing, lane) = (insert::Batch::of(jobs), "insert jobs", &self.lanes.insert);
+        let stored = if batch.is_mixed() {
+            lane.transaction(doing, async |conn| {
+                let stored = batch.insert(conn).await?;
+                batch.notification().execute(conn).await?;
+                Ok(stored)
+            })
+            .await?
+        } else {
+            lane.run(doing, async |conn| insert_and_tell(conn, &batch).await).await?
+        };
+        Ok(insert::answers(jobs, stored))
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
+        let (priority, id) =
+            claim.after.map_or((i16::MIN, DbId(Uuid::nil())), |(p, id)| (p, id.into()));
+        let (owner, limit) = (DbId::from(claim.owner), i64::from(claim.limit));
+        let rows: Vec<ClaimRow> = self
+            .lanes
+            .claim
+            .run("claim jobs", async |conn| {
+                path::Claim::with((owner, &*claim.queue, &*claim.tasks, priority, id, limit))
+                    .load(conn)
+                    .await
+            })
+            .await?;
+        let claimed =
+            rows.into_iter().map(|row| row.into_claimed(claim.owner, claim.queue.clone()));
+        let mut jobs: Vec<_> = claimed.collect();
+        // RETURNING has no order.
+        jobs.sort_unstable_by_key(|job| (job.priority, job.id));
+        Ok(jobs)
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (columns, doing, lane) = (settle::Batch::of(batch), "settle jobs", &self.lanes.settle);
+        let written = if columns.is_single() {
+            lane.run(doing, async |conn| columns.write(batch, conn).await).await?
+        } else {
+            lane.transaction(doing, async |conn| columns.write(batch, conn).await).await?
+        };
+        let before = match settle::Unheld::of(batch, &written) {
+            Some(unheld) => {
+                let places = lane
+                    .run(doing, async |conn| unheld.statement().load::<i64>(conn).await)
+                    .await?;
+                unheld.found(&places)
+            }
+            None => HashSet::new(),
+        };
+        let queues: Vec<&str> = written.queues.iter().map(String::as_str).collect();
+        self.notify(&queues).await;
+        Ok(settle::answers(batch, &written, &before))
+    }
+
+    async fn promote(&self, limit: u32) -> Result<Promoted> {
+        let limit = i64::from(limit);
+        let (promoted, waits): (Vec<(String, i64)>, Vec<Option<i64>>) = self
+            .lanes
+            .claim
+            .run("make due jobs available", async |conn| {
+                let promoted: Vec<(String, i64)> = Promote::with((limit,)).load(conn).await?;
+                let count: i64 = promoted.iter().map(|(_, count)| count).sum();
+                if count >= limit && !AnyDue::with(()).load::<i32>(conn).await?.is_empty() {
+                    return Ok((promoted, vec![Some(0)]));
+                }
+                Ok((promoted, NextDue::with(()).load(conn).await?))
+            })
+            .await?;
+        let count: i64 = promoted.iter().map(|(_, count)| count).sum();
+        Ok(Promoted {
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+            queues: promoted.into_iter().map(|(queue, _)| queue).collect(),
+            next_due: wait_of(waits),
+        })
+    }
+
+    async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
+        let limit = i64::from(limit);
+        self.lanes
+            .general
+            .transaction("park jobs of unknown tasks", async |conn| {
+                LockParking::with(()).execute(conn).await?;
+                Park::with((queue, limit)).execute(conn).await
+            })
+            .await
+    }
+
+    async fn register(&self, worker: &NewWorker) -> Result<()> {
+        self.register_worker(worker).await
+    }
+
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed> {
+        self.renew_workers(renewal).await
+    }
+
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+        self.find_suspects(besides).await
+    }
+
+    async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>> {
+        self.rescue_worker(suspect, crash_limit).await
+    }
+
+    async fn retire(&self, worker: WorkerId) -> Result<usize> {
+        self.retire_worker(worker).await
+    }
+
+    async fn hold_presence(&self, worker: WorkerId) -> Result<bool> {
+        self.presence.hold(worker).await
+    }
+
+    async fn prune(&self, limit: u32) -> Result<Pruned> {
+        self.prune_finished(limit).await
+    }
+
+    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
+        self.declare(owner, declared).await
+    }
+
+    async fn due_schedules(
+        &self,
+        tasks: &[String],
+    ) -> Result<(Vec<DueSchedule>, Option<Duration>)> {
+        self.find_due(tasks).await
+    }
+
+    async fn fire(&self, firing: &Firing) -> Result<Vec<JobId>> {
+        self.fire_slots(firing).await
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>> {
+        let rows: Vec<DbTime> = self
+            .lanes
+            .general
+            .run("read the clock", async |conn| Now::with(()).load(conn).await)
+            .await?;
+        rows.as_slice().first().map(|time| time.0).ok_or_else(|| {
+            Error::new(ErrorKind::Transient, "read the clock: PostgreSQL gave no answer")
+        })
+    }
+
+    async fn watch(&self, wake: mpsc::UnboundedSender<Wake>) -> WakeSource {
+        listen::watch(Arc::clone(&self.target), wake).await
+    }
+
+    async fn transact(
+        &self,
+        connection: TypeId,
+        body: TransactionBody,
+        settlement: Settlement,
+    ) -> Result<TransactionEnd> {
+        self.transact_task(connection, body, settlement).await
+    }
+
+    async fn travel(&self, by: Duration) -> Result<()> {
+        let by = micros(by);
+        self.lanes
+            .general
+            .transaction("travel in time", async |conn| {
+                TravelJobs::with((by,)).execute(conn).await?;
+                TravelHistory::with((by,)).execute(conn).await?;
+                TravelAttempts::with((by,)).execute(conn).await?;
+                TravelWorkers::with((by,)).execute(conn).await?;
+                TravelTasks::with((by,)).execute(conn).await?;
+                TravelQueues::with((by,)).execute(conn).await?;
+                TravelSchedules::with((by,)).execute(conn).await?;
+                TravelSlots::with((by,)).execute(conn).await.map(drop)
+            })
+            .await
+    }
+}
+
+/// Inserts a batch in one statement and tells the listeners in the next. Both are sent at once, each
+/// its own transaction: a notification inside the insert's would hold a lock of the whole database
+/// while the commit waits for the disk, and after it would cost a round trip.
+async fn insert_and_tell(
+    conn: &mut AsyncPgConnection,
+    batch: &insert::Batch<'_>,
+) -> QueryResult<HashSet<DbId>> {
+    let conn: &AsyncPgConnection = conn;
+    let (mut here, mut there) = (conn, conn);
+    let tell = batch.notification().execute(&mut there);
+    let (stored, told) = future::join(batch.insert(&mut here), tell).await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "listeners were not told; they will poll");
+    }
+    stored
+}
+
+/// Microseconds of a one-row answer as a duration; what is past is no wait.
+fn wait_of(rows: Vec<Option<i64>>) -> Option<Duration> {
+    let micros = rows.into_iter().next().flatten()?;
+    Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+}
