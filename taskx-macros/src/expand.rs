@@ -4,16 +4,17 @@
 //! no dependency but taskx, and nothing that is in scope changes its meaning.
 
 mod definition;
+mod schedules;
 mod wrapper;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{LitStr, Type, parse_quote, spanned::Spanned};
 
 use crate::{
+    attribute::{Attribute, Written},
     mistakes::Mistakes,
     model::Task,
-    options::Attribute,
     parameter::Kind,
     parse::{function, type_text},
     signature::{Fallback, Output, Parameter},
@@ -28,7 +29,8 @@ pub(crate) fn attribute(
     let mut mistakes = Mistakes::default();
     match function(item.clone(), &attribute.to_string()) {
         Ok(function) => {
-            let task = Task::read(attribute, options, function, &mut mistakes);
+            let written = Written::expanding(attribute, options);
+            let task = Task::read(written, function, &mut mistakes);
             expand(&task, mistakes)
         }
         Err(error) => {
@@ -242,10 +244,17 @@ fn given(parameter: &Parameter) -> TokenStream {
     let name = &parameter.name;
     if matches!(parameter.kind, Kind::Wrong) {
         quote!({ let _ = #name; })
-    } else if parameter.is_text() {
-        quote!(::core::convert::Into::into(#name))
     } else {
-        quote!(#name)
+        converted(parameter, name)
+    }
+}
+
+/// A value for a stored argument, as its field has it.
+fn converted(parameter: &Parameter, value: &(impl ToTokens + Spanned)) -> TokenStream {
+    if parameter.is_text() {
+        quote_spanned!(value.span()=> ::core::convert::Into::into(#value))
+    } else {
+        quote!(#value)
     }
 }
 
@@ -256,10 +265,7 @@ fn default_value(parameter: &Parameter) -> Option<TokenStream> {
         Fallback::Default => {
             quote_spanned!(parameter.written.span()=> ::core::default::Default::default())
         }
-        Fallback::Value(value) if parameter.is_text() => {
-            quote_spanned!(value.span()=> ::core::convert::Into::into(#value))
-        }
-        Fallback::Value(value) => quote!(#value),
+        Fallback::Value(value) => converted(parameter, &**value),
     };
     Some(quote!(#[doc(hidden)] fn #name() -> #ty { #value }))
 }
@@ -300,6 +306,16 @@ mod tests {
         attribute(Attribute::Task, options, &item)
     }
 
+    /// The same with schedules of every kind.
+    fn scheduled(options: TokenStream) -> TokenStream {
+        let item = quote! {
+            #[date_task(run_date = "2030-01-01", schedule = "b", args("ada", 3))]
+            #[interval_task(minutes = 10, schedule = "c", args("ada"))]
+            fn email(to: String, #[arg(default)] copies: u8, subject: Option<u8>) {}
+        };
+        attribute(Attribute::Cron, options, &item)
+    }
+
     fn flat(tokens: TokenStream, all: &mut Vec<String>) {
         for token in tokens {
             match token {
@@ -329,6 +345,8 @@ mod tests {
     fn only_taskx_and_the_standard_library_are_named() {
         let tokens = expanded(quote!(backoff = "2s..1h", timeout = "3s", queue = "mail"));
         let expected = ["core", "std", "taskx"].map(str::to_owned);
+        assert_eq!(roots(tokens), BTreeSet::from(expected.clone()));
+        let tokens = scheduled(quote!(hour = 5, schedule = "a", args("ada")));
         assert_eq!(roots(tokens), BTreeSet::from(expected));
     }
 
@@ -341,6 +359,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("framework::jobs::__private::serde"), "{text}");
+        assert_eq!(roots(tokens), BTreeSet::from(["core", "std"].map(str::to_owned)));
+        let tokens = scheduled(quote!("@daily", schedule = "a", args("ada"), crate = "jobs"));
+        assert_eq!(tokens.to_string().matches("ScheduleDef").count(), 3);
+        // The crate's own parts are found below taskx, wherever that is.
+        let text = tokens.to_string().replace(":: taskx_schedule ::", "::");
+        assert!(!text.contains("taskx"), "{text}");
         assert_eq!(roots(tokens), BTreeSet::from(["core", "std"].map(str::to_owned)));
     }
 

@@ -34,6 +34,11 @@ impl Mistakes {
         self.all.is_empty()
     }
 
+    /// How many there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// One `compile_error!` for each, in the order of the source.
     pub(crate) fn into_tokens(mut self) -> TokenStream {
         self.all.sort_by_key(|error| {

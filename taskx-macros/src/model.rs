@@ -2,17 +2,21 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute as Written, Expr, Meta, ext::IdentExt};
+use syn::{Attribute, Expr, Meta, ext::IdentExt};
 
 use crate::{
+    attribute::Written,
     mistakes::Mistakes,
-    options::{Attribute, Options, check_name_of},
+    options::{OPTIONS, Options},
     parse::{Function, entries},
+    rows::{Reading, name_problem},
+    schedule::{SCHEDULE, Schedule, check_names},
     signature::{Output, Signature},
+    trigger::Reader,
+    words::unknown_option,
 };
 
 /// A task, as declared.
-#[derive(Debug)]
 pub(crate) struct Task {
     /// The function as the user gets it back.
     pub(crate) function: Function,
@@ -20,36 +24,30 @@ pub(crate) struct Task {
     pub(crate) signature: Signature,
     /// What its attribute says.
     pub(crate) options: Options,
+    /// The schedules that fire it.
+    pub(crate) schedules: Vec<Schedule>,
     /// The applier's name; `None` if there is no good one, which is told already.
     pub(crate) applier: Option<Ident>,
 }
 
 impl Task {
     /// Judges a declaration, each part for itself.
-    pub(crate) fn read(
-        attribute: Attribute,
-        inside: TokenStream,
-        mut function: Function,
-        mistakes: &mut Mistakes,
-    ) -> Self {
-        let found = entries(inside, mistakes);
-        for text in &found.texts {
-            mistakes.at(
-                text,
-                format!(
-                    "{attribute} takes `key = value`; to name the task write `name = {}`",
-                    text.token()
-                ),
-            );
+    pub(crate) fn read(written: Written, mut function: Function, mistakes: &mut Mistakes) -> Self {
+        let mut options = Reading::new(OPTIONS);
+        let mut schedules = Vec::new();
+        for written in written.with_others(&mut function, mistakes) {
+            schedules.extend(read_attribute(written, &mut options, mistakes));
         }
-        let options = Options::read(&found.entries, attribute, mistakes);
         let signature = Signature::read(&mut function, mistakes);
-        let task = Self { function, signature, options, applier: None };
-        if task.options.name.is_none() {
-            check_name_of(&task.function.signature.ident, mistakes);
+        for schedule in &schedules {
+            schedule.check_args(&signature, mistakes);
         }
-        task.check_aliases(mistakes);
-        Self { applier: task.find_applier(mistakes), ..task }
+        check_names(&schedules, mistakes);
+        let mut task =
+            Self { function, signature, options: options.found, schedules, applier: None };
+        task.check_own_names(mistakes);
+        task.applier = task.find_applier(mistakes);
+        task
     }
 
     /// The wire name.
@@ -60,9 +58,15 @@ impl Task {
         }
     }
 
-    /// No two names of a task may be the same.
-    fn check_aliases(&self, mistakes: &mut Mistakes) {
+    /// No two names of a task may be the same, and the function's must do where it is one.
+    fn check_own_names(&self, mistakes: &mut Mistakes) {
         let mut names = vec![self.name()];
+        let function = &self.function.signature.ident;
+        if self.options.name.is_none()
+            && let Some(problem) = name_problem(&self.name())
+        {
+            mistakes.at(function, format!("{problem}; write a shorter `name = \"..\"`"));
+        }
         for alias in &self.options.aliases {
             let text = alias.value();
             if names.contains(&text) {
@@ -74,12 +78,12 @@ impl Task {
     }
 
     /// The function's `#[cfg(..)]` attributes, which go onto everything made for it.
-    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Written> {
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         self.function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
     }
 
     /// The function's doc attributes.
-    pub(crate) fn docs(&self) -> impl Iterator<Item = &Written> {
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
         self.function.attributes.iter().filter(|attribute| attribute.path().is_ident("doc"))
     }
 
@@ -139,6 +143,36 @@ impl Task {
         };
         parameters.chain(output).find_map(|tokens| find_word(tokens, name))
     }
+}
+
+/// Reads one attribute; gives the schedule that it declares.
+fn read_attribute(
+    written: Written,
+    options: &mut Reading<Options>,
+    mistakes: &mut Mistakes,
+) -> Option<Schedule> {
+    let Written { attribute, inside, place } = written;
+    let mut trigger = Reader::new(attribute);
+    let mut settings = Reading::new(SCHEDULE);
+    let before = mistakes.count();
+    let found = entries(inside, mistakes);
+    trigger.is_incomplete = mistakes.count() != before;
+    for entry in &found.entries {
+        let is_known = trigger.read(entry, mistakes)
+            || (attribute.is_schedule() && settings.read(entry, mistakes))
+            || options.read(entry, mistakes);
+        if !is_known {
+            mistakes.at(&entry.key, unknown_option(&entry.name(), attribute));
+            trigger.is_incomplete = true;
+        }
+    }
+    let trigger = trigger.finish(place, &found.texts, mistakes);
+    attribute.is_schedule().then(|| Schedule {
+        attribute,
+        settings: settings.found,
+        trigger,
+        place,
+    })
 }
 
 /// The first place of a word that no `::` stands before.
@@ -214,12 +248,13 @@ mod tests {
     use quote::quote;
 
     use super::*;
-    use crate::parse::function;
+    use crate::{attribute, parse::function};
 
     fn read(inside: TokenStream, item: TokenStream) -> (Task, Vec<String>) {
         let mut mistakes = Mistakes::default();
         let function = function(item, "`#[task]`").unwrap();
-        let task = Task::read(Attribute::Task, inside, function, &mut mistakes);
+        let written = Written::expanding(attribute::Attribute::Task, inside);
+        let task = Task::read(written, function, &mut mistakes);
         (task, mistakes.texts())
     }
 

@@ -114,7 +114,15 @@ impl Parse for Entry {
                     format!("a value is missing after `{key} =`"),
                 ));
             }
-            Given::Value(Box::new(input.parse()?))
+            let rest: TokenStream = input.fork().parse()?;
+            let value = input.parse().map_err(|_| {
+                let text = type_text(&rest).replace(' ', "");
+                syn::Error::new_spanned(
+                    &rest,
+                    format!("put the value in quotes: write `{key} = \"{text}\"`"),
+                )
+            })?;
+            Given::Value(Box::new(value))
         } else {
             return Err(input.error(format!("expected `=` and a value after `{key}`")));
         };
@@ -141,13 +149,26 @@ pub(crate) fn as_text(value: &Expr) -> Option<&LitStr> {
 pub(crate) fn as_integer(value: &Expr) -> Option<i128> {
     match value {
         Expr::Lit(literal) => match &literal.lit {
-            Lit::Int(number) => number.base10_parse().ok(),
+            Lit::Int(number) if number.suffix().is_empty() => number.base10_parse().ok(),
             _ => None,
         },
         Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
-            as_integer(&unary.expr).map(|n| -n)
+            as_integer(&unary.expr).map(|number| -number)
         }
         Expr::Group(group) => as_integer(&group.expr),
+        _ => None,
+    }
+}
+
+/// The number with letters that `value` is, if it is one: `30s` without its quotes.
+pub(crate) fn as_suffixed(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Int(number) if !number.suffix().is_empty() => Some(number.to_string()),
+            Lit::Float(number) if !number.suffix().is_empty() => Some(number.to_string()),
+            _ => None,
+        },
+        Expr::Group(group) => as_suffixed(&group.expr),
         _ => None,
     }
 }

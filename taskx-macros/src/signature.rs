@@ -207,6 +207,11 @@ impl Parameter {
         }
     }
 
+    /// Whether a stored payload may lack it.
+    pub(crate) fn may_be_missing(&self) -> bool {
+        self.default.is_some() || self.is_option()
+    }
+
     /// The type as written, as text.
     pub(crate) fn type_text(&self) -> String {
         type_text(&self.written)

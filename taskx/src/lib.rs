@@ -36,7 +36,8 @@ pub use taskx_schedule as schedule;
 pub mod prelude {
     pub use crate::{
         App, AppBuilder, ApplyOn, BackgroundTaskWorker, BlockingTaskWorker, Cancel, Ctx, Discard,
-        JobId, Mode, QueueTransaction, Result, Retry, Snooze, task,
+        JobId, Mode, QueueTransaction, Result, Retry, Snooze, cron_task, date_task, interval_task,
+        task,
     };
 }
 

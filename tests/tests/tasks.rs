@@ -1,4 +1,5 @@
 //! What `#[task]` makes of a function, and that it runs.
+#![expect(clippy::unwrap_used, reason = "a task of a test may panic")]
 
 use std::{
     sync::{Arc, Mutex},

@@ -27,7 +27,7 @@ impl Expansion<'_> {
         let line = u32::try_from(task.function.signature.ident.span().start().line).unwrap_or(0);
         let arguments = task.signature.stored().map(|parameter| {
             let (key, ty) = (parameter.key(), parameter.type_text());
-            let default = parameter.default.is_some() || parameter.is_option();
+            let default = parameter.may_be_missing();
             quote!(#private::ArgumentDef { name: #key, type_name: #ty, default: #default })
         });
         let states = self
@@ -35,6 +35,7 @@ impl Expansion<'_> {
             .into_iter()
             .map(|ty| quote_spanned!(ty.span()=> #private::StateNeed::of::<#ty>));
         let run = self.run();
+        let schedules = self.schedules();
         quote! {
             #private::TaskDef {
                 name: #name,
@@ -55,7 +56,7 @@ impl Expansion<'_> {
                 line: #line,
                 arguments: &[#(#arguments),*],
                 states: &[#(#states),*],
-                schedules: &[],
+                schedules: &[#(#schedules),*],
                 run: #run,
             }
         }
@@ -155,7 +156,7 @@ fn option(text: Option<&LitStr>) -> TokenStream {
 }
 
 /// A `Duration` that the compiler computes.
-fn duration(duration: Duration) -> TokenStream {
+pub(super) fn duration(duration: Duration) -> TokenStream {
     let seconds = Literal::u64_suffixed(duration.as_secs());
     let nanos = Literal::u32_suffixed(duration.subsec_nanos());
     quote!(::core::time::Duration::new(#seconds, #nanos))

@@ -1,5 +1,5 @@
 //! Whatever is in scope, the macro means what it means.
-#![allow(dead_code, non_camel_case_types, non_upper_case_globals)]
+#![allow(dead_code, unused_macros, non_camel_case_types, non_upper_case_globals)]
 
 use taskx::task;
 

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(hour = 9..18)]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(day_of_week = mon)]
+fn sweep() {}
+
+fn main() {}

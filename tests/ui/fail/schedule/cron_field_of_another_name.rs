@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(weekday = "mon")]
+fn sweep() {}
+
+fn main() {}

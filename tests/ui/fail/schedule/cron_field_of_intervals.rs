@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(minutes = 5)]
+fn sweep() {}
+
+fn main() {}

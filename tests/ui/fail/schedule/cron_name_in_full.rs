@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(month = "january")]
+fn sweep() {}
+
+fn main() {}

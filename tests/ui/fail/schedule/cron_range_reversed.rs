@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(day_of_week = "fri-mon")]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(minute = "*/0")]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task(timezone = "Europe/Paris")]
+fn sweep() {}
+
+fn main() {}

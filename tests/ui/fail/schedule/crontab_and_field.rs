@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task("30 9 * * *", hour = 5)]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[cron_task("@dayly")]
+fn sweep() {}
+
+fn main() {}

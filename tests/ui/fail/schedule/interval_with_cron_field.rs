@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[interval_task(minute = 5)]
+fn sweep() {}
+
+fn main() {}

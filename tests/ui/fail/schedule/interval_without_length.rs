@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[interval_task]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use taskx::prelude::*;
+
+#[task(queue = "mail")]
+#[task(priority = 1)]
+fn sweep() {}
+
+fn main() {}

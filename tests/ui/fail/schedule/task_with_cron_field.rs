@@ -1,0 +1,6 @@
+use taskx::prelude::*;
+
+#[task(hour = 5)]
+fn sweep() {}
+
+fn main() {}
