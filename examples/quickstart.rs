@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example quickstart`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use lettre::{FileTransport, Message, Transport};
 use taskx::prelude::*;
 

@@ -290,6 +290,7 @@ mod queue_list {
 }
 
 #[cfg(test)]
+#[expect(clippy::result_large_err, reason = "figment's jail wants its own error")]
 mod tests {
     use super::*;
 

@@ -27,8 +27,11 @@ pub struct DriverDef {
     /// Which database.
     pub engine: Engine,
     /// Connects; called on the App's I/O thread.
-    pub connect: fn(ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>>,
+    pub connect: fn(ConnectOptions) -> Connecting,
 }
+
+/// A store that is being connected.
+pub type Connecting = BoxFuture<'static, Result<Arc<dyn Store>>>;
 
 inventory::collect!(DriverDef);
 

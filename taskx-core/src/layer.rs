@@ -24,6 +24,7 @@ pub struct Next<'a> {
 
 impl<'a> Next<'a> {
     /// Runs the next layer, or the task.
+    #[must_use]
     pub fn run(self) -> BoxFuture<'a, Verdict> {
         match self.layers.split_first() {
             None => self.task,

@@ -283,8 +283,13 @@ macro_rules! forward {
         impl Inspect for Queue {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
                 let store = Arc::clone(self.store());
-                $(let $arg = $owned;)*
-                self.on_io(async move { store.$name($($lent),*).await }).await
+                // The same names, but owned: the future outlives the borrows.
+                #[allow(clippy::redundant_locals, reason = "a plain argument is its own copy")]
+                let call = {
+                    $(let $arg = $owned;)*
+                    async move { store.$name($($lent),*).await }
+                };
+                self.on_io(call).await
             })*
 
             async fn cancel(&self, id: JobId, by: &Actor) -> Result<Cancelled> {

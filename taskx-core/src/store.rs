@@ -227,10 +227,17 @@ pub struct Pruned {
 /// The body of a transactional task: it gets the connection whose type it named.
 pub enum TransactionBody {
     /// An `async fn`.
-    Async(Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>),
+    Async(AsyncBody),
     /// A plain `fn`.
-    Blocking(Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>),
+    Blocking(BlockingBody),
 }
+
+/// The body of an async transactional task.
+pub type AsyncBody =
+    Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>;
+
+/// The body of a plain transactional task.
+pub type BlockingBody = Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>;
 
 impl fmt::Debug for TransactionBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
 //! The worker on the memory store, with tasks written by hand instead of by the macros.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     sync::{
         Arc,

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use taskx_core::{
-    driver::{ConnectOptions, DriverDef},
-    error::Result,
+    driver::{ConnectOptions, Connecting, DriverDef},
     store::{Engine, Store},
 };
 
@@ -13,7 +11,7 @@ use taskx_core::{
 inventory::submit!(DriverDef { engine: Engine::Sqlite, connect: sqlite });
 
 #[cfg(feature = "sqlite")]
-fn sqlite(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+fn sqlite(options: ConnectOptions) -> Connecting {
     use crate::{SqliteOptions, SqliteStore};
 
     Box::pin(async move {
@@ -26,7 +24,7 @@ fn sqlite(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>>
 inventory::submit!(DriverDef { engine: Engine::Postgres, connect: postgres });
 
 #[cfg(feature = "postgres")]
-fn postgres(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+fn postgres(options: ConnectOptions) -> Connecting {
     use crate::{PgOptions, PgStore};
 
     Box::pin(async move {
@@ -39,7 +37,7 @@ fn postgres(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>
 inventory::submit!(DriverDef { engine: Engine::Mysql, connect: mysql });
 
 #[cfg(feature = "mysql")]
-fn mysql(options: ConnectOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+fn mysql(options: ConnectOptions) -> Connecting {
     use crate::{MysqlOptions, MysqlStore};
 
     Box::pin(async move {

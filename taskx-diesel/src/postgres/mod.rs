@@ -208,11 +208,11 @@ impl Store for PgStore {
     }
 
     async fn migrate(&self) -> Result<()> {
-        self.blocking(|conn| crate::migrate(conn)).await
+        self.blocking(crate::migrate).await
     }
 
     async fn check_schema(&self) -> Result<()> {
-        self.blocking(|conn| crate::check_schema(conn)).await
+        self.blocking(crate::check_schema).await
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {

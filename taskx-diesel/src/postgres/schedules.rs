@@ -67,6 +67,7 @@ impl PgStore {
         &self,
         tasks: &[String],
     ) -> Result<(Vec<DueSchedule>, Option<Duration>)> {
+        #[expect(clippy::type_complexity, reason = "the rows of two statements, as they come")]
         let (due, next): (Vec<(ScheduleDbRow, DbTime, bool)>, Vec<Option<i64>>) = self
             .lanes
             .general

@@ -171,7 +171,7 @@ where
     T: MakeTlsConnect<Socket>,
     T::Stream: TlsStream + Unpin + Send + 'static,
 {
-    let (client, connection) = config.connect(tls).await.map_err(|error| refused(error))?;
+    let (client, connection) = config.connect(tls).await.map_err(refused)?;
     Ok((client, drive(connection, heard)))
 }
 

@@ -202,6 +202,7 @@ impl Unheld {
     }
 
     /// Asks which of them were written before; gives places from 1.
+    #[expect(clippy::type_complexity, reason = "the binds of one statement, in their order")]
     pub(super) fn statement(&self) -> Statement<SettledBefore, (&[DbId], &[DbId], &[i64], &[i16])> {
         SettledBefore::with((&self.ids, &self.owners, &self.fences, &self.backs))
     }

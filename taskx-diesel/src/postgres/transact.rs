@@ -1,13 +1,13 @@
 //! Transactional tasks: the body's writes and the job's completion commit together.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     inspect::Inspect,
     outcome::{Outcome, Settlement},
-    store::{Settled, TransactionBody, TransactionEnd},
+    store::{BlockingBody, Settled, TransactionBody, TransactionEnd},
     verdict::Verdict,
 };
 
@@ -102,10 +102,7 @@ impl PgStore {
 }
 
 /// Runs a plain fn on the runtime's blocking pool, with the connection lent as a sync one.
-async fn run_blocking(
-    checkout: &mut Checkout,
-    body: Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>,
-) -> Result<Verdict> {
+async fn run_blocking(checkout: &mut Checkout, body: BlockingBody) -> Result<Verdict> {
     let mut conn = PgConn::from(checkout.take()?);
     let thread = tokio::task::spawn_blocking(move || {
         let verdict = body(&mut conn);

@@ -3,14 +3,13 @@
 //! While such a task runs it holds SQLite's only write lock: every other write of every process
 //! waits for it.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 
 use diesel::SqliteConnection;
-use futures_util::future::BoxFuture;
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     outcome::{Outcome, Settlement},
-    store::{Settled, TransactionBody, TransactionEnd},
+    store::{AsyncBody, BlockingBody, Settled, TransactionBody, TransactionEnd},
     verdict::Verdict,
 };
 
@@ -67,18 +66,16 @@ impl SqliteStore {
 
 fn blocking(
     mut conn: SqliteConnection,
-    body: Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>,
+    body: BlockingBody,
     settlement: Settlement,
 ) -> TransactionEnd {
     end(conn.immediate_transaction(|conn| {
         let result = done(body(conn))?;
-        let settlement = completed(settlement, &result);
+        let settlement = completed(&settlement, &result);
         held(<diesel::sqlite::Sqlite as TaskxBackend>::settle_on(conn, &settlement)?)?;
         Ok(result)
     }))
 }
-
-type AsyncBody = Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>;
 
 async fn in_async(
     mut conn: AsyncSqliteConn,
@@ -87,7 +84,7 @@ async fn in_async(
 ) -> TransactionEnd {
     let transaction = conn.immediate_transaction(async move |conn: &mut AsyncSqliteConn| {
         let result = done(body(conn).await)?;
-        let settlement = completed(settlement, &result);
+        let settlement = completed(&settlement, &result);
         let settled =
             <diesel::sqlite::Sqlite as TaskxBackend>::settle_on_async(conn, &settlement).await?;
         held(settled)?;
@@ -103,8 +100,8 @@ fn done(verdict: Verdict) -> Result<Option<String>, Stop> {
     }
 }
 
-fn completed(settlement: Settlement, result: &Option<String>) -> Settlement {
-    Settlement { outcome: Outcome::Completed(result.clone()), ..settlement }
+fn completed(settlement: &Settlement, result: &Option<String>) -> Settlement {
+    Settlement { outcome: Outcome::Completed(result.clone()), ..settlement.clone() }
 }
 
 fn held(settled: Settled) -> Result<(), Stop> {
