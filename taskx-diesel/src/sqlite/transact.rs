@@ -45,12 +45,12 @@ impl SqliteStore {
         let conn = self.connect()?;
         match body {
             TransactionBody::Blocking(body) if connection == TypeId::of::<SqliteConnection>() => {
-                tokio::task::spawn_blocking(move || blocking(conn, body, settlement)).await.map_err(
-                    |e| {
+                tokio::task::spawn_blocking(move || blocking(conn, body, &settlement))
+                    .await
+                    .map_err(|e| {
                         let doing = "the runtime's blocking pool was shut down";
                         Error::new(ErrorKind::Conflict, doing).with_source(e)
-                    },
-                )
+                    })
             }
             TransactionBody::Async(body) if connection == TypeId::of::<AsyncSqliteConn>() => {
                 Ok(in_async(AsyncSqliteConn::new(conn), body, settlement).await)
@@ -67,11 +67,11 @@ impl SqliteStore {
 fn blocking(
     mut conn: SqliteConnection,
     body: BlockingBody,
-    settlement: Settlement,
+    settlement: &Settlement,
 ) -> TransactionEnd {
     end(conn.immediate_transaction(|conn| {
         let result = done(body(conn))?;
-        let settlement = completed(&settlement, &result);
+        let settlement = completed(settlement, &result);
         held(<diesel::sqlite::Sqlite as TaskxBackend>::settle_on(conn, &settlement)?)?;
         Ok(result)
     }))
