@@ -5,7 +5,7 @@
 //! - Time is the database's clock, never the caller's.
 //! - A write for a running job says `id`, `owner` and `fence`; where no row fits, the worker has
 //!   lost the job and nothing is written.
-//! - An error is [`ErrorKind::Transient`](crate::error::ErrorKind::Transient) unless the same call
+//! - An error is [`ErrorKind::Transient`] unless the same call
 //!   would fail again on a healthy database.
 //! - A call that failed has changed nothing, or its commit's answer was lost; both are answered by
 //!   repeating the call.
