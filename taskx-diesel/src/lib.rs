@@ -16,6 +16,8 @@ mod declared;
 mod driver;
 mod error;
 mod migrate;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+mod portions;
 mod rows;
 pub mod schema;
 mod settlement;

@@ -19,6 +19,8 @@ use taskx_core::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::portions::{by_ids, by_size};
+
 use super::{
     MysqlConn, MysqlStore,
     batch::name_list,
@@ -95,9 +97,13 @@ impl Store for MysqlStore {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        self.pool
-            .transaction("settle jobs", async |session| settle::settle(session, batch).await)
-            .await
+        // What a first portion wrote before a second failed is found again by the repeated call.
+        let mut answers = Vec::with_capacity(batch.len());
+        for portion in by_size(batch) {
+            let write = async |session: &mut _| settle::settle(session, portion).await;
+            answers.extend(self.pool.transaction("settle jobs", write).await?);
+        }
+        Ok(answers)
     }
 
     async fn promote(&self, limit: u32) -> Result<Promoted> {
@@ -289,9 +295,16 @@ impl Inspect for MysqlStore {
     }
 
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
-        self.readers
-            .snapshot("list jobs", async |session| inspect::list(session, filter, page).await)
-            .await
+        let mut jobs = Vec::new();
+        for filter in &by_ids(filter) {
+            let list = async |session: &mut _| inspect::list(session, filter, page).await;
+            jobs.extend(self.readers.snapshot("list jobs", list).await?);
+            if jobs.len() >= page.limit as usize {
+                break;
+            }
+        }
+        jobs.truncate(page.limit as usize);
+        Ok(jobs)
     }
 
     async fn count(&self) -> Result<Vec<StateCount>> {

@@ -28,5 +28,9 @@ pub(super) fn has_argument<Table: 'static>(name: &str, value: &str) -> Condition
     );
     let named = begin.bind::<Text, _>(name.to_owned()).sql(" AND found.type = json_type(");
     let typed = named.bind::<Text, _>(value.to_owned()).sql(") AND found.value IS json_extract(");
-    Box::new(typed.bind::<Text, _>(value.to_owned()).sql(", '$'))"))
+    // Numbers as they are written: SQLite reads those beyond 64 bits as inexact ones.
+    let equal = typed
+        .bind::<Text, _>(value.to_owned())
+        .sql(", '$') AND (found.type NOT IN ('integer', 'real') OR (payload -> found.fullkey) = ");
+    Box::new(equal.bind::<Text, _>(value.to_owned()).sql("))"))
 }

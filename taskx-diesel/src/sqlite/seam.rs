@@ -19,6 +19,8 @@ use taskx_core::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::portions::by_ids;
+
 use super::{
     SqliteStore,
     claim::{self, Wanted},
@@ -233,8 +235,16 @@ impl Inspect for SqliteStore {
     }
 
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
-        let filter = filter.clone();
-        self.readers.read("list jobs", move |conn| inspect::list(conn, &filter, page)).await
+        let mut jobs = Vec::new();
+        for filter in by_ids(filter) {
+            let list = move |conn: &mut _| inspect::list(conn, &filter, page);
+            jobs.extend(self.readers.read("list jobs", list).await?);
+            if jobs.len() >= page.limit as usize {
+                break;
+            }
+        }
+        jobs.truncate(page.limit as usize);
+        Ok(jobs)
     }
 
     async fn count(&self) -> Result<Vec<StateCount>> {
