@@ -227,7 +227,7 @@ pub fn interval_task(options: TokenStream, item: TokenStream) -> TokenStream {
 /// App set up, the body run; then live workers are stopped gracefully.
 ///
 /// `setup = function` names an `async fn(AppBuilder) -> Result<App>`; without it the App comes from
-/// the environment and `taskx.toml` alone. The function takes the [`App`] or nothing, and returns
+/// the environment and `taskx.toml` alone. The function takes the `App` or nothing, and returns
 /// `()` or a `Result`; an error is printed with its causes, and the exit code is 1.
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
