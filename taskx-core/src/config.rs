@@ -124,7 +124,8 @@ impl Config {
         let config: Self = Figment::from(Serialized::defaults(Self::default()))
             // What other tools call the database stands below what is said to taskx itself.
             .merge(Named(database_url))
-            .merge(Toml::file_exact(file))
+            // A missing file says nothing.
+            .merge(Toml::string(&std::fs::read_to_string(file).unwrap_or_default()))
             .merge(Named(ours))
             .extract()
             .map_err(|e| explain(&e))?;
