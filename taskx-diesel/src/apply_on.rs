@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, future::Future};
 
 use diesel::{QueryResult, connection::LoadConnection};
 use diesel_async::AsyncConnection;
+use futures_util::future::BoxFuture;
 use taskx_core::{
     apply::{Apply, Inserting},
     apply_many::ApplyMany,
@@ -72,10 +73,23 @@ impl<T: Task> ApplyOn for Apply<T> {
     {
         let Inserting { job, notify, queue } = self.into_inserting().map_err(to_diesel)?;
         let jobs = [job];
-        let inserted = C::Backend::insert_on_async(conn, &jobs, notify).await?;
+        let inserted = insert_async(conn, &jobs, notify).await?;
         probe::<C::Backend>(&jobs, queue.as_ref());
         one(&jobs, &inserted, queue)
     }
+}
+
+/// Boxed, so that the compiler looks only once through all that an engine's insert waits for.
+fn insert_async<'c, C>(
+    conn: &'c mut C,
+    jobs: &'c [NewJob],
+    notify: bool,
+) -> BoxFuture<'c, QueryResult<Vec<Inserted>>>
+where
+    C: AsyncConnection,
+    C::Backend: TaskxBackend,
+{
+    Box::pin(C::Backend::insert_on_async(conn, jobs, notify))
 }
 
 fn one<T: Task>(
@@ -112,7 +126,7 @@ impl<T: Task> ApplyOn for ApplyMany<T> {
         C::Backend: TaskxBackend,
     {
         let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
-        let inserted = C::Backend::insert_on_async(conn, &jobs, true).await?;
+        let inserted = insert_async(conn, &jobs, true).await?;
         probe::<C::Backend>(&jobs, Some(&queue));
         Ok(each(&jobs, inserted, &queue))
     }

@@ -5,16 +5,27 @@
 //! application that holds a job's id is declared with the same type:
 //!
 //! ```
+//! use diesel::prelude::*;
+//! use taskx_diesel::schema::{sql_types::TaskxId, taskx_jobs};
+//!
 //! diesel::table! {
-//!     use diesel::sql_types::Text;
+//!     use diesel::sql_types::{Nullable, Text};
 //!     use taskx_diesel::schema::sql_types::TaskxId;
 //!     invoices (number) {
 //!         number -> Text,
 //!         sent_by -> Nullable<TaskxId>,
 //!     }
 //! }
-//! diesel::allow_tables_to_appear_in_same_query!(invoices, taskx_diesel::schema::taskx_jobs);
-//! # fn main() {}
+//! // What `allow_tables_to_appear_in_same_query!` writes, without what PostgreSQL adds to it: that
+//! // is allowed only where both tables are declared.
+//! impl diesel::query_source::TableNotEqual<taskx_jobs::table> for invoices::table {}
+//! impl diesel::query_source::TableNotEqual<invoices::table> for taskx_jobs::table {}
+//!
+//! // The invoices whose mail waits or is being sent now.
+//! let waiting = invoices::table
+//!     .inner_join(taskx_jobs::table.on(invoices::sent_by.eq(taskx_jobs::id.nullable())))
+//!     .select((invoices::number, taskx_jobs::queue));
+//! # let _ = waiting;
 //! ```
 
 #![expect(missing_docs, reason = "a column says by its name what the words of taskx-core say")]

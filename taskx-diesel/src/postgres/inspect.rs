@@ -4,12 +4,13 @@ use std::{cmp::Reverse, collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods, QueryDsl, SelectableHelper, define_sql_function,
+    ExpressionMethods, QueryDsl, QueryResult, SelectableHelper, define_sql_function,
     dsl::count_star,
     pg::Pg,
     sql_types::{Nullable, Text},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, methods::LoadQuery};
+use futures_util::future::BoxFuture;
 use taskx_core::{
     error::Result,
     inspect::{
@@ -54,47 +55,54 @@ define_sql_function! {
     fn taskx_has_tag(tags: Nullable<Text>, tag: Text) -> Nullable<Bool>;
 }
 
-/// A page of one of the two tables of jobs.
-macro_rules! page {
-    ($conn:ident, $table:ident, $Row:ty, $filter:ident, $page:ident) => {{
-        let filter: &JobFilter = $filter;
-        let mut query = $table::table
-            .select(<$Row>::as_select())
-            .order($table::id.desc())
-            .limit(i64::from($page.limit))
-            .into_boxed::<Pg>();
-        if let Some(before) = $page.before {
-            query = query.filter($table::id.lt(DbId::from(before)));
+/// A page of one of the two tables of jobs: the filter is the same on both, their types are not.
+macro_rules! page_of {
+    ($name:ident, $table:ident, $Row:ty) => {
+        fn $name<'c>(
+            conn: &'c mut AsyncPgConnection,
+            filter: &'c JobFilter,
+            page: Page,
+        ) -> BoxFuture<'c, QueryResult<Vec<$Row>>> {
+            let mut query = $table::table
+                .select(<$Row>::as_select())
+                .order($table::id.desc())
+                .limit(i64::from(page.limit))
+                .into_boxed::<Pg>();
+            if let Some(before) = page.before {
+                query = query.filter($table::id.lt(DbId::from(before)));
+            }
+            if !filter.ids.is_empty() {
+                query = query.filter($table::id.eq_any(db_ids(&filter.ids)));
+            }
+            if !filter.states.is_empty() {
+                let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
+                query = query.filter($table::state.eq_any(states));
+            }
+            if !filter.queues.is_empty() {
+                query = query.filter($table::queue.eq_any(&filter.queues));
+            }
+            if !filter.tasks.is_empty() {
+                query = query.filter($table::task.eq_any(&filter.tasks));
+            }
+            if let Some(tag) = &filter.tag {
+                query = query.filter(taskx_has_tag($table::tags, tag));
+            }
+            if let Some(time) = filter.inserted_before {
+                query = query.filter($table::inserted_at.lt(DbTime(time)));
+            }
+            if let Some(attempts) = filter.attempts_from {
+                query = query.filter($table::attempt.ge(attempts));
+            }
+            if let Some((name, value)) = &filter.argument {
+                query = query.filter(taskx_argument_is($table::payload, name, value.to_string()));
+            }
+            load(conn, query)
         }
-        if !filter.ids.is_empty() {
-            query = query.filter($table::id.eq_any(db_ids(&filter.ids)));
-        }
-        if !filter.states.is_empty() {
-            let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
-            query = query.filter($table::state.eq_any(states));
-        }
-        if !filter.queues.is_empty() {
-            query = query.filter($table::queue.eq_any(&filter.queues));
-        }
-        if !filter.tasks.is_empty() {
-            query = query.filter($table::task.eq_any(&filter.tasks));
-        }
-        if let Some(tag) = &filter.tag {
-            query = query.filter(taskx_has_tag($table::tags, tag));
-        }
-        if let Some(time) = filter.inserted_before {
-            query = query.filter($table::inserted_at.lt(DbTime(time)));
-        }
-        if let Some(attempts) = filter.attempts_from {
-            query = query.filter($table::attempt.ge(attempts));
-        }
-        if let Some((name, value)) = &filter.argument {
-            query = query.filter(taskx_argument_is($table::payload, name, value.to_string()));
-        }
-        let rows: Vec<$Row> = query.load($conn).await?;
-        rows
-    }};
+    };
 }
+
+page_of!(live_page, taskx_jobs, LiveRow);
+page_of!(finished_page, taskx_history, FinishedRow);
 
 #[async_trait]
 impl Inspect for PgStore {
@@ -109,8 +117,8 @@ impl Inspect for PgStore {
             .lanes
             .general
             .run("list jobs", async |conn| {
-                let live = page!(conn, taskx_jobs, LiveRow, filter, page);
-                Ok((live, page!(conn, taskx_history, FinishedRow, filter, page)))
+                let live = live_page(conn, filter, page).await?;
+                Ok((live, finished_page(conn, filter, page).await?))
             })
             .await?;
         let mut jobs: Vec<Job> = finished.into_iter().map(Job::from).collect();
@@ -158,12 +166,11 @@ impl Inspect for PgStore {
             .lanes
             .general
             .run("read attempts", async |conn| {
-                taskx_attempts::table
+                let query = taskx_attempts::table
                     .filter(taskx_attempts::job_id.eq(DbId::from(id)))
                     .order(taskx_attempts::fence)
-                    .select(AttemptRow::as_select())
-                    .load(conn)
-                    .await
+                    .select(AttemptRow::as_select());
+                load(conn, query).await
             })
             .await?;
         Ok(rows.into_iter().map(AttemptInfo::from).collect())
@@ -289,10 +296,8 @@ impl Inspect for PgStore {
                 let live = LiveQueues::with(()).load(conn).await?;
                 let paused = taskx_queues::table
                     .filter(taskx_queues::paused_at.is_not_null())
-                    .select(QueueRow::as_select())
-                    .load(conn)
-                    .await?;
-                Ok((live, paused))
+                    .select(QueueRow::as_select());
+                Ok((live, load(conn, paused).await?))
             })
             .await?;
         let mut queues: Vec<QueueInfo> = paused.into_iter().map(QueueInfo::from).collect();
@@ -342,12 +347,10 @@ impl Inspect for PgStore {
             .run("list workers", async |conn| {
                 let workers = taskx_workers::table
                     .order((taskx_workers::started_at, taskx_workers::id))
-                    .select(WorkerRow::as_select())
-                    .load(conn)
-                    .await?;
-                let tasks =
-                    taskx_worker_tasks::table.order(taskx_worker_tasks::task).load(conn).await?;
-                Ok((workers, tasks))
+                    .select(WorkerRow::as_select());
+                let workers = load(conn, workers).await?;
+                let tasks = taskx_worker_tasks::table.order(taskx_worker_tasks::task);
+                Ok((workers, load(conn, tasks).await?))
             })
             .await?;
         let mut by_worker: HashMap<DbId, Vec<String>> = HashMap::new();
@@ -389,6 +392,16 @@ impl Inspect for PgStore {
     async fn remove_schedule(&self, name: &str, _by: &Actor) -> Result<bool> {
         self.remove_dynamic(name).await
     }
+}
+
+/// Reads the rows of a query. Boxed, so that the compiler proves once that it may be sent, and not
+/// for the whole type of the query wherever it is awaited: half of this crate's build was that.
+fn load<'c, Q, R>(conn: &'c mut AsyncPgConnection, query: Q) -> BoxFuture<'c, QueryResult<Vec<R>>>
+where
+    Q: LoadQuery<'c, AsyncPgConnection, R> + Send + 'c,
+    R: Send + 'c,
+{
+    Box::pin(query.load(conn))
 }
 
 fn db_ids(ids: &[JobId]) -> Vec<DbId> {
