@@ -96,26 +96,31 @@ impl Registry {
     /// # Errors
     /// `Config`, listing all that is missing with file and line.
     pub(crate) fn check_needs(&self, states: &States, engine: Engine) -> Result<()> {
+        let wrong: Vec<_> =
+            self.tasks().into_iter().flat_map(|def| Self::needs_of(def, states, engine)).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Config, wrong.join("\n"))) }
+    }
+
+    /// What a task lacks, each in a sentence.
+    pub(crate) fn needs_of(def: &TaskDef, states: &States, engine: Engine) -> Vec<String> {
         let mut wrong = Vec::new();
-        for def in self.tasks() {
-            for need in def.states.iter().map(|need| need()) {
-                if !states.has(need) {
-                    wrong.push(format!(
-                        "{}: task `{}` takes `&{}`, which was not given to the App: add `.state(..)` of that type",
-                        def.place(), def.name, need.type_name
-                    ));
-                }
-            }
-            if let Some(need) = def.run.connection()
-                && need.engine != engine
-            {
+        for need in def.states.iter().map(|need| need()) {
+            if !states.has(need) {
                 wrong.push(format!(
-                    "{}: task `{}` takes `&mut {}`, but the App's database is {engine}: leave it out with `.except([\"{}\"])` or run it in an App on {}",
-                    def.place(), def.name, (need.type_name)(), def.name, need.engine
+                    "{}: task `{}` takes `&{}`, which was not given to the App: add `.state(..)` of that type",
+                    def.place(), def.name, need.type_name
                 ));
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Config, wrong.join("\n"))) }
+        if let Some(need) = def.run.connection()
+            && need.engine != engine
+        {
+            wrong.push(format!(
+                "{}: task `{}` takes `&mut {}`, but the App's database is {engine}: leave it out with `.except([\"{}\"])` or run it in an App on {}",
+                def.place(), def.name, (need.type_name)(), def.name, need.engine
+            ));
+        }
+        wrong
     }
 
     /// What the table of tasks shall say.

@@ -13,7 +13,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     inspect::{Inspect, JobFilter, Page},
     job::{ClaimedJob, JobId, JobState, WorkerId},
-    task::{Invocation, Run, Task, decode, registered},
+    registry::Registry,
+    task::{Invocation, Run, Task, TaskDef, decode},
     verdict::Verdict,
     worker::AttemptCounts,
 };
@@ -87,13 +88,17 @@ fn inline_job<T: Task>(payload: String) -> ClaimedJob {
 /// # Errors
 /// As starting a worker; transient ones.
 pub async fn drain(app: &App) -> Result<AttemptCounts> {
+    let registry = Registry::all(app.name())?;
     let mut counts = AttemptCounts::default();
     loop {
-        let tasks = available_tasks(app).await?;
-        if tasks.is_empty() {
+        let waiting = waiting(app, &registry).await?;
+        if waiting.is_empty() {
             return Ok(counts);
         }
-        let queues = registered_queues(&tasks, app).await?;
+        let (mut tasks, mut queues): (BTreeSet<_>, BTreeSet<_>) = waiting.into_iter().unzip();
+        // What they enqueue is run too, as far as its states are there.
+        tasks.extend(ready_to_run(app, &registry));
+        queues.extend(registry.queues());
         let worker = app
             .background_worker()
             .only(tasks)
@@ -120,27 +125,19 @@ pub async fn travel(app: &App, by: Duration) -> Result<()> {
         .await
 }
 
-/// The linked tasks of which jobs are available.
-async fn available_tasks(app: &App) -> Result<BTreeSet<String>> {
-    let names: BTreeSet<&str> =
-        registered().filter(|def| def.app == app.name()).flat_map(|def| def.names()).collect();
-    let jobs = available(app).await?;
-    Ok(jobs
-        .into_iter()
-        .map(|(task, _)| task)
-        .filter(|task| names.contains(task.as_str()))
-        .collect())
+/// The tasks that have all that they need.
+fn ready_to_run(app: &App, registry: &Registry) -> impl Iterator<Item = String> {
+    let (states, engine) = (Arc::clone(&app.inner().states), app.queue().engine());
+    let fits = move |def: &&TaskDef| Registry::needs_of(def, &states, engine).is_empty();
+    registry.tasks().into_iter().filter(fits).map(|def| def.name.to_owned())
 }
 
-/// The queues in which those jobs are.
-async fn registered_queues(tasks: &BTreeSet<String>, app: &App) -> Result<BTreeSet<String>> {
-    let jobs = available(app).await?;
-    Ok(jobs.into_iter().filter(|(task, _)| tasks.contains(task)).map(|(_, queue)| queue).collect())
-}
-
-/// Task and queue of each available job.
-async fn available(app: &App) -> Result<Vec<(String, String)>> {
-    let filter = JobFilter { states: vec![JobState::Available], ..JobFilter::default() };
+/// Task and queue of each job of a linked task that could run now. One whose task no worker knew
+/// may have been parked.
+async fn waiting(app: &App, registry: &Registry) -> Result<Vec<(String, String)>> {
+    let states = vec![JobState::Available, JobState::Parked];
+    let filter = JobFilter { states, ..JobFilter::default() };
     let jobs = app.queue().list(&filter, Page { before: None, limit: 1_000 }).await?;
-    Ok(jobs.into_iter().map(|job| (job.task, job.queue)).collect())
+    let jobs = jobs.into_iter().filter(|job| registry.find(&job.task).is_some());
+    Ok(jobs.map(|job| (job.task, job.queue)).collect())
 }
