@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     future::Future,
     sync::{Mutex, PoisonError, Weak},
+    thread::LocalKey,
 };
 
 use crate::{
@@ -14,10 +15,14 @@ use crate::{
 
 tokio::task_local! {
     static TASK_QUEUE: Queue;
+    /// Set inside a transaction that is the only one which may write to the queue's database.
+    static TASK_WRITES: Queue;
 }
 
 thread_local! {
     static THREAD_QUEUE: RefCell<Option<Queue>> = const { RefCell::new(None) };
+    /// As `TASK_WRITES`, in sync code.
+    static THREAD_WRITES: RefCell<Option<Queue>> = const { RefCell::new(None) };
 }
 
 /// The queues of the Apps that are live in this process.
@@ -30,13 +35,46 @@ pub(crate) fn scope<F: Future>(queue: Queue, future: F) -> impl Future<Output = 
 
 /// Runs a function in which `queue` is the current one.
 pub(crate) fn scope_sync<R>(queue: &Queue, body: impl FnOnce() -> R) -> R {
-    struct Restore(Option<Queue>);
+    set_while(&THREAD_QUEUE, queue, body)
+}
+
+/// Runs a future inside a transaction that holds the only write lock of `queue`'s database.
+pub(crate) fn writing<F: Future>(queue: Queue, future: F) -> impl Future<Output = F::Output> {
+    TASK_WRITES.scope(queue, future)
+}
+
+/// Runs a function inside a transaction that holds the only write lock of `queue`'s database.
+pub(crate) fn writing_sync<R>(queue: &Queue, body: impl FnOnce() -> R) -> R {
+    set_while(&THREAD_WRITES, queue, body)
+}
+
+/// Fails where a write to this queue would wait for a lock that the caller holds itself.
+pub(crate) fn check_may_write(queue: &Queue) -> Result<()> {
+    let holds = TASK_WRITES.try_with(|held| held.is(queue)).unwrap_or(false)
+        || THREAD_WRITES.with(|slot| slot.borrow().as_ref().is_some_and(|held| held.is(queue)));
+    if !holds {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "enqueue a job inside a transactional task, whose own transaction holds SQLite's only \
+         write lock: use `.on(conn)`, with the connection that the task took",
+    ))
+}
+
+/// Runs a function while a slot of this thread holds `queue`.
+fn set_while<R>(
+    slot: &'static LocalKey<RefCell<Option<Queue>>>,
+    queue: &Queue,
+    body: impl FnOnce() -> R,
+) -> R {
+    struct Restore(&'static LocalKey<RefCell<Option<Queue>>>, Option<Queue>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            THREAD_QUEUE.with(|slot| *slot.borrow_mut() = self.0.take());
+            self.0.with(|slot| *slot.borrow_mut() = self.1.take());
         }
     }
-    let _restore = Restore(THREAD_QUEUE.with(|slot| slot.borrow_mut().replace(queue.clone())));
+    let _restore = Restore(slot, slot.with(|slot| slot.borrow_mut().replace(queue.clone())));
     body()
 }
 

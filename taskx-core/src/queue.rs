@@ -96,6 +96,7 @@ impl Queue {
         &self,
         jobs: Vec<NewJob>,
     ) -> Result<oneshot::Receiver<Result<Vec<Inserted>>>> {
+        current::check_may_write(self)?;
         let inserter = self.0.inserter.clone();
         Ok(self.io()?.run(async move { inserter.insert(jobs).await.map_err(|(error, _)| error) }))
     }
@@ -222,6 +223,11 @@ impl Queue {
         self.0.open.store(false, Ordering::Release);
     }
 
+    /// Whether both are handles of one queue.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn downgrade(&self) -> Weak<QueueInner> {
         Arc::downgrade(&self.0)
     }
@@ -233,6 +239,7 @@ impl Queue {
     /// Hands a job to the group commit.
     pub(crate) fn submit(&self, job: NewJob) -> Result<oneshot::Receiver<Result<Inserted>>> {
         self.io()?;
+        current::check_may_write(self)?;
         let (reply, answer) = oneshot::channel();
         self.0.requests.send(Request { job, reply }).map_err(|_| closed())?;
         Ok(answer)

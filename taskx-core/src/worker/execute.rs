@@ -27,7 +27,8 @@ use crate::{
     job::ClaimedJob,
     layer::Next,
     outcome::{Failure, FailureKind, Outcome, Settlement},
-    store::{TransactionBody, TransactionEnd},
+    queue::Queue,
+    store::{Engine, TransactionBody, TransactionEnd},
     task::{AsyncTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
     verdict::{Verdict, Wish, wish},
 };
@@ -194,6 +195,7 @@ async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) 
             let queue = shared.queue.clone();
             let body = TransactionBody::Blocking(Box::new(move |connection| {
                 let run = || current::scope_sync(&queue, || body(invocation, connection));
+                let run = || if locks(&queue) { current::writing_sync(&queue, run) } else { run() };
                 guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
             }));
             in_transaction(execution, false, transact(shared, job, need, body)).await
@@ -308,14 +310,22 @@ fn async_transaction<'a>(
     body: AsyncTransactionFn,
     invocation: Invocation,
 ) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+    let queue = shared.queue.clone();
     let body = TransactionBody::Async(Box::new(move |connection| {
         Box::pin(async move {
-            Guarded(body(invocation, connection))
-                .await
-                .unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
+            let mut run = body(invocation, connection);
+            if locks(&queue) {
+                run = Box::pin(current::writing(queue, run));
+            }
+            Guarded(run).await.unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
         })
     }));
     transact(shared, job, need, body)
+}
+
+/// Whether a transaction on this queue's database keeps all others from writing.
+fn locks(queue: &Queue) -> bool {
+    queue.engine() == Engine::Sqlite
 }
 
 fn transact<'a>(
