@@ -7,6 +7,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+use taskx_schedule::CronTrigger;
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -35,7 +36,7 @@ pub struct Config {
     /// within milliseconds, by notification.
     #[serde(with = "span")]
     pub loop_interval: Duration,
-    /// The zone of schedules that name none. Default `UTC`.
+    /// The zone of the schedules in attributes that name none, an IANA name. Default `UTC`.
     pub timezone: String,
     /// Whether each step is logged (never payloads). Default: in debug builds.
     pub debug: bool,
@@ -151,6 +152,9 @@ impl Config {
         }
         if self.loop_interval.is_zero() {
             return refuse("loop_interval: must be longer than nothing".to_owned());
+        }
+        if let Err(error) = CronTrigger::builder().timezone(&self.timezone).build() {
+            return refuse(error.to_string());
         }
         Ok(self)
     }
@@ -341,6 +345,8 @@ mod tests {
         assert!(lease.starts_with("`lease` in taskx.toml: "), "{lease}");
         let unknown = text("", &[("TASKX_CONCURENCY", "3")]);
         assert!(unknown.contains("TASKX_CONCURENCY"), "{unknown}");
+        let zone = text("timezone = 'Paris'", &[]);
+        assert!(zone.contains("timezone") && zone.contains("Europe/Paris"), "{zone}");
         let short = text("lease = '1s'", &[]);
         assert!(short.starts_with("lease: "), "{short}");
     }

@@ -71,7 +71,7 @@ impl ScheduleOptions {
     }
 }
 
-/// The schedules of these tasks as rows.
+/// The schedules of these tasks as rows. Those that name no zone count by `zone`.
 ///
 /// # Errors
 /// `Config` if two have one name, or if arguments cannot be written as JSON.
@@ -79,12 +79,14 @@ pub(crate) fn rows(
     tasks: &[&TaskDef],
     owner: &str,
     version: &str,
+    zone: &str,
     now: DateTime<Utc>,
 ) -> Result<Vec<ScheduleRow>> {
     let mut rows: Vec<ScheduleRow> = Vec::new();
     for task in tasks {
         for schedule in task.schedules {
-            let row = row(task, schedule, owner, version, now)?;
+            let trigger = schedule.trigger_in(zone)?;
+            let row = row(task, schedule, &trigger, owner, version, now)?;
             if rows.iter().any(|other| other.name == row.name) {
                 return Err(Error::new(
                     ErrorKind::Config,
@@ -103,11 +105,11 @@ pub(crate) fn rows(
 fn row(
     task: &TaskDef,
     schedule: &ScheduleDef,
+    trigger: &Trigger,
     owner: &str,
     version: &str,
     now: DateTime<Utc>,
 ) -> Result<ScheduleRow> {
-    let trigger = (schedule.trigger)();
     let options = ScheduleOptions {
         misfire: schedule.misfire,
         grace: schedule.misfire_grace,
@@ -125,7 +127,7 @@ fn row(
         options: options.write()?,
         declared_hash: String::new(),
         declared_version: version.to_owned(),
-        next_slot: first_slot(&trigger, now),
+        next_slot: first_slot(trigger, now),
     };
     row.declared_hash = hash(&row);
     Ok(row)

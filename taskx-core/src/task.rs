@@ -91,8 +91,11 @@ pub struct ArgumentDef {
 pub struct ScheduleDef {
     /// Its key; default: the task's name.
     pub name: &'static str,
-    /// The trigger, built at compile time.
+    /// The trigger, built at compile time; in UTC if it names no zone.
     pub trigger: fn() -> taskx_schedule::Trigger,
+    /// If it names no zone, the beginning of its text, to be read in another: `timezone = ".."` and
+    /// a parenthesis complete it.
+    pub zoneless: Option<&'static str>,
     /// The arguments of its jobs, as JSON; called once at start.
     pub args: fn() -> Result<String>,
     /// What to do with slots that were missed.
@@ -107,6 +110,24 @@ pub struct ScheduleDef {
     pub file: &'static str,
     /// Line of the attribute.
     pub line: u32,
+}
+
+impl ScheduleDef {
+    /// The trigger; one that names no zone counts by the wall clock of `zone`, an IANA name.
+    ///
+    /// # Errors
+    /// `Config` if there is no such zone.
+    pub fn trigger_in(&self, zone: &str) -> Result<taskx_schedule::Trigger> {
+        match self.zoneless {
+            Some(text) if zone != "UTC" => {
+                format!("{text}timezone = \"{zone}\")").parse().map_err(|error| {
+                    let doing = format!("read schedule `{}` in the zone `{zone}`", self.name);
+                    Error::new(ErrorKind::Config, doing).with_source(error)
+                })
+            }
+            _ => Ok((self.trigger)()),
+        }
+    }
 }
 
 /// Whether a schedule's jobs may overlap.

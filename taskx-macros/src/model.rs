@@ -166,11 +166,12 @@ fn read_attribute(
             trigger.is_incomplete = true;
         }
     }
-    let trigger = trigger.finish(place, &found.texts, mistakes);
+    let (trigger, zoneless) = trigger.finish(place, &found.texts, mistakes).unzip();
     attribute.is_schedule().then(|| Schedule {
         attribute,
         settings: settings.found,
         trigger,
+        zoneless: zoneless.flatten(),
         place,
     })
 }

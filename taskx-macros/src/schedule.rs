@@ -66,6 +66,8 @@ pub(crate) struct Schedule {
     pub(crate) settings: Settings,
     /// `None` if something is wrong with it, which is told already.
     pub(crate) trigger: Option<Trigger>,
+    /// The beginning of its text, if it names no zone.
+    pub(crate) zoneless: Option<String>,
     /// Where the attribute stands.
     pub(crate) place: Span,
 }

@@ -115,14 +115,14 @@ impl Reader {
         is_ours
     }
 
-    /// The trigger, if nothing is wrong with it. `texts` are the texts without a key, `place` is
-    /// that of the attribute.
+    /// The trigger, if nothing is wrong with it, and its text to be read again in the App's zone,
+    /// if it names none. `texts` are the texts without a key, `place` is that of the attribute.
     pub(crate) fn finish(
         self,
         place: Span,
         texts: &[LitStr],
         mistakes: &mut Mistakes,
-    ) -> Option<Trigger> {
+    ) -> Option<(Trigger, Option<String>)> {
         let before = mistakes.count();
         let fields = self.reading.found;
         match self.attribute {
@@ -148,7 +148,11 @@ impl Reader {
         };
         let trigger = trigger.and_then(|trigger| trigger.check_fires().map(|()| trigger));
         match trigger {
-            Ok(trigger) => Some(trigger),
+            Ok(trigger) => {
+                let kind = self.attribute.name().trim_end_matches("_task");
+                let text = fields.timezone.is_none().then(|| fields.text(kind, texts.first()));
+                Some((trigger, text))
+            }
             Err(error) => {
                 if !(self.is_incomplete && error.kind() == TriggerErrorKind::NoField) {
                     fields.tell(&error, place, texts, mistakes);
@@ -339,6 +343,24 @@ impl Fields {
         }
         builder.check_given()?;
         builder.build()
+    }
+
+    /// What was written, as the beginning of a trigger's text: a zone and a parenthesis complete it.
+    fn text(&self, kind: &str, crontab: Option<&LitStr>) -> String {
+        let dates =
+            [("start_date", &self.start), ("end_date", &self.end), ("run_date", &self.run_date)];
+        let dates = dates.into_iter().filter_map(|(key, date)| Some((key, date.as_ref()?.value())));
+        let mut text = format!("{kind}(");
+        if let Some(crontab) = crontab {
+            text += &format!("{:?}, ", crontab.value());
+        }
+        for (key, value) in self.values.iter().cloned().chain(dates) {
+            text += &format!("{key} = {value:?}, ");
+        }
+        if self.dst != Dst::default() {
+            text += &format!("dst = \"{}\", ", self.dst);
+        }
+        text
     }
 
     /// Tells an error about the whole at the entry that it names, else at the text or attribute.

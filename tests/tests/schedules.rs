@@ -68,6 +68,28 @@ fn triggers_are_those_that_the_run_time_parser_reads() {
 }
 
 #[test]
+fn what_names_no_zone_counts_by_that_of_the_app() {
+    let in_rome = |schedule: &ScheduleDef| schedule.trigger_in("Europe/Rome").unwrap().to_string();
+    let [newsletter] = schedules::<Newsletter>() else { panic!() };
+    assert!(in_rome(newsletter).contains("Europe/Paris"));
+    for (schedule, text) in [
+        (
+            &schedules::<Sweep>()[0],
+            r#"cron(minute = "*/5", timezone = "Europe/Rome", start_date = "2030-01-01", dst = "wall_clock")"#,
+        ),
+        (&schedules::<OnceEver>()[0], r#"date(timezone = "Europe/Rome")"#),
+        (
+            &schedules::<Heartbeat>()[0],
+            r#"interval(hours = 1, minutes = 30, timezone = "Europe/Rome", end_date = "2031-01-01")"#,
+        ),
+    ] {
+        assert_eq!(in_rome(schedule), text);
+        assert_eq!(schedule.trigger_in("UTC").unwrap(), (schedule.trigger)());
+    }
+    assert!(schedules::<Sweep>()[0].trigger_in("Rome").is_err());
+}
+
+#[test]
 fn schedules_have_the_settings_given_and_the_defaults() {
     let hour = Duration::from_secs(3600);
     let [weekdays, weekend, monthly] = schedules::<Digest>() else { panic!() };

@@ -45,7 +45,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn declare(shared: &Shared) -> Result<()> {
     let registry = Registry::all(shared.app.as_deref())?;
     let now = shared.store.now().await?;
-    let rows = declared::rows(&registry.tasks(), &shared.service, &shared.version, now)?;
+    let zone = &shared.config.timezone;
+    let rows = declared::rows(&registry.tasks(), &shared.service, &shared.version, zone, now)?;
     shared.store.upsert_schedules(&shared.service, &rows).await
 }
 

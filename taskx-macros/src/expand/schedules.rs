@@ -25,6 +25,10 @@ impl Expansion<'_> {
         let private = &self.private;
         let settings = &schedule.settings;
         let name = settings.name.as_ref().map_or_else(|| self.task.name(), syn::LitStr::value);
+        let zoneless = match &schedule.zoneless {
+            Some(text) => quote!(::core::option::Option::Some(#text)),
+            None => quote!(::core::option::Option::None),
+        };
         let parts = self.parts(&schedule.trigger.as_ref()?.parts());
         let args = self.args(schedule, &name);
         let misfire = match settings.misfire {
@@ -46,6 +50,7 @@ impl Expansion<'_> {
                         ::core::result::Result::Err(error) => ::core::panic!("{}", error),
                     }
                 },
+                zoneless: #zoneless,
                 args: || #args,
                 misfire: #private::Misfire::#misfire,
                 misfire_grace: #grace,
