@@ -145,3 +145,28 @@ fn read_crate(asked: &Asked<'_>, options: &mut Options, mistakes: &mut Mistakes)
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{options::OPTIONS, schedule::SCHEDULE};
+
+    /// What stands first in the rows of the tables below a heading.
+    fn documented(text: &'static str, heading: &str) -> Vec<&'static str> {
+        let (_, behind) = text.split_once(heading).unwrap();
+        let rows = behind.lines().skip_while(|line| !line.starts_with('|')).skip(2);
+        rows.take_while(|line| line.starts_with('|'))
+            .filter_map(|row| row.strip_prefix("| `")?.split([' ', '(', '`']).next())
+            .collect()
+    }
+
+    #[test]
+    fn every_option_is_documented() {
+        let table = documented(include_str!("../docs/task.md"), "\n# Options\n");
+        assert_eq!(table, OPTIONS.iter().map(|row| row.name).collect::<Vec<_>>());
+        let mut table = documented(include_str!("../docs/cron_task.md"), "\n# How\n");
+        let mut names: Vec<_> = SCHEDULE.iter().map(|row| row.name).collect();
+        table.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(table, names);
+    }
+}
