@@ -1,5 +1,7 @@
 //! `cargo xtask check`, `deny` and `ci`: what a change must pass.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use crate::{
@@ -50,7 +52,8 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, each feature alone, `test`, the quick start, and `deny` where cargo-deny is installed.
+/// Everything: `check`, each feature alone, `test`, the quick start, and where their programs are
+/// installed the guide's pages and `deny`.
 ///
 /// # Errors
 /// When any step fails; the others are run all the same.
@@ -71,6 +74,11 @@ pub(crate) fn ci(
         tested.verdict()
     })?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
+    if workspace.has("mdbook") {
+        report.step("guide", || guide(workspace, interrupt))?;
+    } else {
+        eprintln!("\n==> LEFT OUT: the guide's pages, since mdbook is not installed");
+    }
     if workspace.has_subcommand("deny") {
         report.step("licences and sources", || deny(workspace, interrupt, Permission::Never))?;
     } else {
@@ -101,6 +109,16 @@ fn each_feature_alone(workspace: &Workspace, interrupt: &Interrupt) -> Result<()
         bail!("taskx does not compile with the features {}", broken.join(", "));
     }
     Ok(())
+}
+
+/// The guide as pages, in `target/book`. Its code, tables and links are among the tests.
+///
+/// # Errors
+/// When mdbook finds fault.
+fn guide(workspace: &Workspace, interrupt: &Interrupt) -> Result<()> {
+    let mut command = Command::new("mdbook");
+    command.args(["build", "docs"]).current_dir(workspace.root());
+    interrupt.run(&mut command).and_then(succeeded)
 }
 
 /// Licences, bans and sources of all dependencies, as `deny.toml` allows them.

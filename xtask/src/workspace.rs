@@ -36,6 +36,13 @@ impl Workspace {
         command
     }
 
+    /// Whether the program `name` is on the `PATH`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let mut probe = Command::new(name);
+        probe.arg("--version").current_dir(&self.root);
+        probe.output().is_ok_and(|output| output.status.success())
+    }
+
     /// Whether cargo knows the subcommand `name`, that is whether `cargo-name` is on the `PATH`.
     pub(crate) fn has_subcommand(&self, name: &str) -> bool {
         let mut probe = self.cargo([name, "--version"]);
