@@ -1,10 +1,9 @@
 //! Portions of what would be too much for one statement: databases bound the number of binds and
 //! the size of a packet.
 
-use taskx_core::{
-    inspect::JobFilter,
-    outcome::{Outcome, Settlement},
-};
+use taskx_core::inspect::JobFilter;
+#[cfg(feature = "mysql")]
+use taskx_core::outcome::{Outcome, Settlement};
 
 /// The most ids of one statement: each is a bind.
 const IDS: usize = 10_000;
