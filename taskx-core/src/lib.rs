@@ -35,5 +35,7 @@ pub mod store;
 pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[doc(hidden)]
+pub mod threads;
 pub mod verdict;
 pub mod worker;

@@ -22,7 +22,7 @@ use crate::{
     config::RESULT_LIMIT,
     context::Ctx,
     current,
-    error::{Error, ErrorKind, chain},
+    error::{BoxError, Error, ErrorKind, chain},
     event::Event,
     job::ClaimedJob,
     layer::Next,
@@ -30,6 +30,7 @@ use crate::{
     queue::Queue,
     store::{Engine, TransactionBody, TransactionEnd},
     task::{AsyncTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
+    threads,
     verdict::{Verdict, Wish, wish},
 };
 
@@ -51,7 +52,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, lane: Arc<Lane>) {
         let (slot, job) = tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            next = next(&lane) => match next {
+            next = lane.next() => match next {
                 Some(next) => next,
                 None => return,
             },
@@ -61,11 +62,6 @@ pub(super) async fn dispatch(shared: Arc<Shared>, lane: Arc<Lane>) {
         }
         start(&shared, &lane, job, slot);
     }
-}
-
-async fn next(lane: &Lane) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
-    let slot = lane.slot().await?;
-    Some((slot, lane.next().await))
 }
 
 fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphorePermit) {
@@ -103,18 +99,12 @@ fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphor
 /// One attempt from its start to its outcome.
 async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
     let Some(company) = company(&shared, job.solo).await else {
-        if shared.running.remove(&execution).is_some() {
-            shared.settle(execution.released());
-        }
+        shared.running.finish(&execution, || shared.settle(execution.released()));
         return;
     };
     let def = execution.def;
     let end = attempt(&shared, &job, &execution).await;
     drop(company);
-    // Abandoned meanwhile: whoever took it out of the list settles it, or it is lost.
-    if shared.running.remove(&execution).is_none() {
-        return;
-    }
     let took = execution.started.elapsed();
     let (outcome, written) = match end {
         End::Abandoned => return,
@@ -123,8 +113,13 @@ async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
         End::Failed(failure) => (after_failure(&job, def, failure, None), false),
         End::NotBegun => (Outcome::Snoozed { after: Duration::from_secs(1), failure: None }, false),
         End::Lost => {
+            if shared.running.remove(&execution).is_none() {
+                return;
+            }
             shared.queue.events().tell(|| Event::Lost { id: job.id, fence: job.fence });
             shared.let_go(job.owner);
+            execution.give_up_slot();
+            shared.signal.work.notify_one();
             return;
         }
     };
@@ -138,7 +133,12 @@ async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
         retention,
     };
     let facts = Facts { def, queue: job.queue.into_owned(), took, written };
-    shared.settle(Ended { settlement, facts: Some(facts) });
+    // Abandoned meanwhile: whoever took it out of the list settles it, or it is lost.
+    shared.running.finish(&execution, || {
+        // Before the outcome is written: whoever is told of that finds the slot free.
+        execution.give_up_slot();
+        shared.settle(Ended { settlement, facts: Some(facts) });
+    });
 }
 
 /// What keeps others away while a job must run alone, and lets it in beside others otherwise.
@@ -212,7 +212,7 @@ fn around<'a>(
     if shared.layers.is_empty() { task } else { Next { layers: &shared.layers, ctx, task }.run() }
 }
 
-/// A plain fn on the blocking pool, with its queue as the current one.
+/// A plain fn on a thread of its own, with its queue as the current one.
 fn blocking(
     shared: &Shared,
     body: fn(Invocation) -> Verdict,
@@ -220,20 +220,25 @@ fn blocking(
 ) -> BoxFuture<'static, Verdict> {
     let queue = shared.queue.clone();
     let span = tracing::Span::current();
-    let thread = tokio::task::spawn_blocking(move || {
+    let answer = threads::run(move || {
         let _entered = span.enter();
         guarded(|| current::scope_sync(&queue, || body(invocation)))
     });
     Box::pin(async move {
-        match thread.await {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(e) => return Verdict::failed(no_thread(e)),
+        };
+        match answer.await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(failure)) => Verdict::failed(Panicked(failure)),
-            Err(e) => Verdict::failed(
-                Error::new(ErrorKind::Conflict, "the runtime's blocking pool was shut down")
-                    .with_source(e),
-            ),
+            Err(e) => Verdict::failed(no_thread(e)),
         }
     })
+}
+
+fn no_thread(cause: impl Into<BoxError>) -> Error {
+    Error::new(ErrorKind::Conflict, "run a plain fn on a thread").with_source(cause)
 }
 
 /// Carries a caught panic through a [`Verdict`].
@@ -251,11 +256,16 @@ async fn limited(
         verdict = task => verdict.map_or_else(End::Failed, End::Verdict),
         () = execution.abandoned.cancelled() => End::Abandoned,
         failure = timeout(execution) => End::Failed(failure),
-        () = cancel_grace(execution) => End::Failed(Failure {
-            kind: FailureKind::Error,
-            error: "stopped: its cancellation was asked for".to_owned(),
-            backtrace: None,
-        }),
+        () = cancel_grace(execution) => End::Failed(stopped()),
+    }
+}
+
+/// Why an async task was dropped that a person did not want any more.
+fn stopped() -> Failure {
+    Failure {
+        kind: FailureKind::Error,
+        error: "stopped: its cancellation was asked for".to_owned(),
+        backtrace: None,
     }
 }
 
@@ -264,19 +274,24 @@ async fn patient(
     execution: &Execution,
     task: impl Future<Output = Result<Verdict, Failure>> + Send,
 ) -> End {
-    tokio::pin!(task);
-    let late = tokio::select! {
-        biased;
-        verdict = &mut task => return verdict.map_or_else(End::Failed, End::Verdict),
-        () = execution.abandoned.cancelled() => return End::Abandoned,
-        failure = timeout(execution) => failure,
-    };
+    let end = async { task.await.map_or_else(End::Failed, End::Verdict) };
+    tokio::pin!(end);
     tokio::select! {
         biased;
-        verdict = task => match verdict {
+        end = &mut end => end,
+        () = execution.abandoned.cancelled() => End::Abandoned,
+        failure = timeout(execution) => late(execution, failure, end).await,
+    }
+}
+
+/// Waits for what is past its timeout and cannot be stopped.
+async fn late(execution: &Execution, failure: Failure, end: impl Future<Output = End>) -> End {
+    tokio::select! {
+        biased;
+        end = end => match end {
+            End::Verdict(Verdict::Failed(_)) | End::Failed(_) => End::Failed(failure),
             // Late, but done: to run it again would do it twice.
-            Ok(Verdict::Done(result)) => End::Verdict(Verdict::Done(result)),
-            Ok(_) | Err(_) => End::Failed(late),
+            other => other,
         },
         () = execution.abandoned.cancelled() => End::Abandoned,
     }
@@ -367,11 +382,15 @@ async fn in_transaction(
             Err(error) => End::Verdict(Verdict::failed(error)),
         }
     };
+    tokio::pin!(end);
     let end = tokio::select! {
         biased;
-        end = end => end,
+        end = &mut end => end,
         () = execution.abandoned.cancelled() => End::Abandoned,
-        failure = timeout(execution), if may_be_dropped => End::Failed(failure),
+        failure = timeout(execution) => {
+            if may_be_dropped { End::Failed(failure) } else { late(execution, failure, end).await }
+        }
+        () = cancel_grace(execution), if may_be_dropped => End::Failed(stopped()),
     };
     if started.elapsed() > Duration::from_secs(1) {
         tracing::warn!(job = %execution.id, took = ?started.elapsed(), "a task's transaction was open for more than a second");

@@ -62,17 +62,25 @@ impl Lane {
         }
     }
 
-    /// A free slot, waited for.
-    pub(super) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+    /// The next job with a slot for it, waited for. The slot comes last: a lane that waits for jobs
+    /// must not seem busy, or nobody would fetch any for a lane of one slot.
+    pub(super) async fn next(&self) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
+        loop {
+            self.filled().await;
+            let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+            // While the slot was waited for, the job may have been given back.
+            if let Some(job) = self.pop() {
+                return Some((slot, job));
+            }
+        }
     }
 
-    /// The next job, waited for.
-    pub(super) async fn next(&self) -> ClaimedJob {
+    /// Waits until the buffer holds a job.
+    async fn filled(&self) {
         loop {
             let filled = self.filled.notified();
-            if let Some(job) = self.pop() {
-                return job;
+            if !self.lock().jobs.is_empty() {
+                return;
             }
             filled.await;
         }
@@ -165,5 +173,26 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_lane_of_one_slot_wants_a_job_while_it_waits_for_one() {
+        let lane = Lane::new("narrow".to_owned(), 1);
+        assert!(lane.next().now_or_never().is_none());
+        let waiting = Box::pin(lane.next());
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(lane.wanted(), 1);
+        let busy = lane.slots.clone().try_acquire_owned().unwrap();
+        assert_eq!(lane.wanted(), 0);
+        drop(busy);
+        assert_eq!(lane.wanted(), 1);
     }
 }

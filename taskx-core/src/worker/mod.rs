@@ -48,7 +48,8 @@ pub struct WorkerHandle(Arc<Running>);
 
 struct Running {
     shared: Arc<Shared>,
-    loops: tokio::sync::Mutex<Option<Loops>>,
+    /// What has to end, and then how it ended.
+    loops: tokio::sync::Mutex<Result<Loops, Stopped>>,
 }
 
 /// What has to end before the worker has stopped.
@@ -132,12 +133,12 @@ impl WorkerHandle {
     }
 
     async fn has_stopped(&self) -> bool {
-        self.0.loops.lock().await.is_none()
+        self.0.loops.lock().await.is_err()
     }
 
     /// Stops gracefully: claims nothing more, gives its buffer back, waits up to the grace for
     /// running jobs, gives the rest back without using an attempt. Repeated calls wait for the
-    /// first.
+    /// first, and answer the same.
     ///
     /// # Errors
     /// None today; the last writes are repeated until they succeed or the lease is over.
@@ -157,8 +158,13 @@ impl WorkerHandle {
     async fn stop_within(&self, grace: Duration) -> Result<Stopped> {
         self.0.shared.stop.cancel();
         let mut loops = self.0.loops.lock().await;
-        let Some(running) = loops.take() else { return Ok(Stopped::default()) };
-        Ok(wind_down(&self.0.shared, running, grace).await)
+        // Whoever looks while it winds down waits for the lock.
+        let stopped = match std::mem::replace(&mut *loops, Err(Stopped::default())) {
+            Ok(running) => wind_down(&self.0.shared, running, grace).await,
+            Err(stopped) => stopped,
+        };
+        *loops = Err(stopped);
+        Ok(stopped)
     }
 
     /// Winds the worker down when its App goes without an explicit stop.
@@ -196,7 +202,7 @@ fn launch(
     ];
     let loops = Loops { claim, dispatch, background, settle, heartbeat };
     let handle =
-        WorkerHandle(Arc::new(Running { shared, loops: tokio::sync::Mutex::new(Some(loops)) }));
+        WorkerHandle(Arc::new(Running { shared, loops: tokio::sync::Mutex::new(Ok(loops)) }));
     io.spawn(handle.clone().stop_with_app());
     Ok(handle)
 }

@@ -114,6 +114,21 @@ impl RunningJobs {
         held
     }
 
+    /// Takes a job out after its outcome was handed over; does neither if it was abandoned. In this
+    /// order and under the lock: a worker that stops waits until none is left, and then closes the
+    /// way of the outcomes.
+    pub(super) fn finish(&self, job: &Execution, hand_over: impl FnOnce()) {
+        let mut jobs = lock(&self.jobs);
+        if jobs.get(&job.id).is_none_or(|held| held.fence != job.fence) {
+            return;
+        }
+        hand_over();
+        jobs.remove(&job.id);
+        if jobs.is_empty() {
+            self.empty.notify_waiters();
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.jobs).len()
     }

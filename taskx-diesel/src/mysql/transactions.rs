@@ -14,6 +14,7 @@ use taskx_core::{
     error::{Error, ErrorKind, Result},
     outcome::{Outcome, Settlement},
     store::{Settled, TransactionBody, TransactionEnd},
+    threads,
     verdict::Verdict,
 };
 use tokio::{
@@ -177,20 +178,16 @@ async fn run_body(
             Ok((session, verdict))
         }
         TransactionBody::Blocking(body) if is_sync => {
-            let running = tokio::task::spawn_blocking(move || {
+            let no_thread = "run a plain fn on a thread";
+            let answer = threads::run(move || {
                 let Session { conn, limit } = session;
                 let mut conn = MysqlConn::from(conn);
                 let verdict = body(&mut conn);
                 (Session { conn: conn.into_inner(), limit }, verdict)
             });
-            match running.await {
-                Ok(ended) => Ok(ended),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(error) => {
-                    Err(Error::new(ErrorKind::Transient, "run a transactional task")
-                        .with_source(error))
-                }
-            }
+            let answer =
+                answer.map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))?;
+            answer.await.map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))
         }
         _ => Err(Error::new(
             ErrorKind::Config,

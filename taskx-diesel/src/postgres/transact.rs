@@ -8,6 +8,7 @@ use taskx_core::{
     inspect::Inspect,
     outcome::{Outcome, Settlement},
     store::{BlockingBody, Settled, TransactionBody, TransactionEnd},
+    threads,
     verdict::Verdict,
 };
 
@@ -101,17 +102,17 @@ impl PgStore {
     }
 }
 
-/// Runs a plain fn on the runtime's blocking pool, with the connection lent as a sync one.
+/// Runs a plain fn on a thread, with the connection lent as a sync one.
 async fn run_blocking(checkout: &mut Checkout, body: BlockingBody) -> Result<Verdict> {
     let mut conn = PgConn::from(checkout.take()?);
-    let thread = tokio::task::spawn_blocking(move || {
+    let no_thread = "run a plain fn on a thread";
+    let answer = threads::run(move || {
         let verdict = body(&mut conn);
         (verdict, conn)
     });
-    let (verdict, conn) = thread.await.map_err(|error| {
-        Error::new(ErrorKind::Conflict, "the runtime's blocking pool was shut down")
-            .with_source(error)
-    })?;
+    let answer = answer.map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))?;
+    let (verdict, conn) =
+        answer.await.map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))?;
     checkout.put_back(conn.into_inner());
     Ok(verdict)
 }

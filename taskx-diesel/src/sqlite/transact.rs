@@ -10,6 +10,7 @@ use taskx_core::{
     error::{Error, ErrorKind, Result},
     outcome::{Outcome, Settlement},
     store::{AsyncBody, BlockingBody, Settled, TransactionBody, TransactionEnd},
+    threads,
     verdict::Verdict,
 };
 
@@ -45,12 +46,11 @@ impl SqliteStore {
         let conn = self.connect()?;
         match body {
             TransactionBody::Blocking(body) if connection == TypeId::of::<SqliteConnection>() => {
-                tokio::task::spawn_blocking(move || blocking(conn, body, &settlement))
+                let no_thread = "run a plain fn on a thread";
+                threads::run(move || blocking(conn, body, &settlement))
+                    .map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))?
                     .await
-                    .map_err(|e| {
-                        let doing = "the runtime's blocking pool was shut down";
-                        Error::new(ErrorKind::Conflict, doing).with_source(e)
-                    })
+                    .map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))
             }
             TransactionBody::Async(body) if connection == TypeId::of::<AsyncSqliteConn>() => {
                 Ok(in_async(AsyncSqliteConn::new(conn), body, settlement).await)
