@@ -117,8 +117,8 @@ impl Hub {
         }
     }
 
-    /// A job has ended.
-    pub(crate) fn finished(&self, id: JobId) {
+    /// A job's state has changed.
+    pub(crate) fn changed(&self, id: JobId) {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -127,7 +127,7 @@ impl Hub {
         }
     }
 
-    /// What tells when the job of this id ends by a worker of this App. Keep it while waiting.
+    /// What tells when a worker of this App changes the state of the job of this id. Keep it while waiting.
     pub(crate) fn wait_for(self: &Arc<Self>, id: JobId) -> Waiter {
         let notify = Arc::clone(lock(&self.waiters).entry(id).or_default());
         self.waiting.fetch_add(1, Ordering::AcqRel);

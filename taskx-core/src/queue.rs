@@ -26,7 +26,7 @@ use crate::{
         Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
     },
     io::IoThread,
-    job::{Job, JobId, NewJob},
+    job::{Job, JobId, JobState, NewJob},
     schedule::{ScheduleInfo, ScheduleRow},
     schedules::Schedules,
     store::{Engine, Inserted, Store},
@@ -141,17 +141,27 @@ impl Queue {
     /// # Errors
     /// `Timeout` if it has not ended in time, `NotFound` if there is no such job; transient ones.
     pub async fn wait_finished(&self, id: JobId, limit: Duration) -> Result<Job> {
+        self.wait_until(id, limit, JobState::is_finished).await
+    }
+
+    /// Waits until the job of this id is in a state that fits, at most `limit`.
+    pub(crate) async fn wait_until(
+        &self,
+        id: JobId,
+        limit: Duration,
+        fits: impl Fn(JobState) -> bool,
+    ) -> Result<Job> {
         let started = Instant::now();
         let waiter = self.hub().wait_for(id);
         // A worker of this process rings; one elsewhere is found by looking, ever more rarely.
         let mut pause = Duration::from_millis(5);
         loop {
-            // Armed before the look, so that an end in between is not missed.
+            // Armed before the look, so that a change in between is not missed.
             let rung = waiter.armed();
             let job = self.find(id).await?.ok_or_else(|| {
                 Error::new(ErrorKind::NotFound, format!("wait for job {id}: there is no such job"))
             })?;
-            if job.state.is_finished() {
+            if fits(job.state) {
                 return Ok(job);
             }
             if started.elapsed() >= limit {
@@ -305,7 +315,7 @@ macro_rules! forward {
                 let cancelled = self.on_io(async move { store.cancel(id, &by).await }).await?;
                 match cancelled {
                     Cancelled::Requested => self.hub().cancel(id),
-                    Cancelled::Cancelled => self.hub().finished(id),
+                    Cancelled::Cancelled => self.hub().changed(id),
                     Cancelled::AlreadyFinished | Cancelled::NotFound => {}
                 }
                 Ok(cancelled)

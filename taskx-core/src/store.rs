@@ -366,13 +366,18 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Transient ones.
     async fn prune(&self, limit: u32) -> Result<Pruned>;
 
-    /// Makes the schedules of `owner` what `declared` says: new ones inserted, changed ones updated
-    /// (only by a declaration whose version is not older), those no longer declared marked and not
-    /// fired. Schedules of other owners and dynamic ones are left alone.
+    /// Makes the schedules of `owner` what its `version` declares: new ones inserted, changed ones
+    /// updated, those no longer declared marked with the version and not fired. A row of a newer
+    /// version, declared or marked, is left as it is; so are other owners' and dynamic ones.
     ///
     /// # Errors
     /// `Conflict` if a name belongs to another owner; transient ones.
-    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()>;
+    async fn upsert_schedules(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()>;
 
     /// The live, unpaused schedules among `tasks` whose `next_slot` is due or not yet known, and
     /// how long until the next of the others is.
@@ -405,7 +410,7 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// before the commit. Dropping the future rolls back and discards the connection. What fails
     /// after the body has run, the commit too, is a failed attempt: settling it tells whether the
     /// job is in the history all the same. Called on the
-    /// worker's own runtime; a blocking body runs on that runtime's blocking pool.
+    /// worker's own runtime; a blocking body runs on a thread that nobody waits for at the end.
     ///
     /// # Errors
     /// `Config` if the store has no such connection; transient ones, when nothing is committed.

@@ -3,8 +3,11 @@
 mod assert;
 pub mod conformance;
 mod run;
+mod time;
 
 pub use self::{
     assert::{assert_enqueued, enqueued, refute_any_enqueued, refute_enqueued},
     run::{drain, run_inline, travel},
+    time::pass,
 };
+pub use crate::{clock::TestClock, store::memory::MemoryStore};

@@ -58,21 +58,17 @@ pub(crate) fn change(row: &ScheduleDbRow, declared: &ScheduleRow) -> Result<Chan
     Ok(Change::None)
 }
 
-/// Whether `row`, of the same owner, is no longer declared by `declared`. A row of a version newer
-/// than all that is declared stays: an old worker that restarts must not drop the new one's.
-pub(crate) fn is_dropped(row: &ScheduleDbRow, declared: &[ScheduleRow]) -> bool {
+/// Whether `row`, of the same owner, is no longer declared by this `version`. A row of a newer
+/// version stays: an old worker that restarts must not drop the new one's.
+///
+/// Whoever drops a row writes its own version into it, so that no older one brings it back.
+pub(crate) fn is_dropped(row: &ScheduleDbRow, version: &str, declared: &[ScheduleRow]) -> bool {
     if row.source() != ScheduleSource::Code || row.dropped_at.is_some() {
         return false;
     }
     let names: HashSet<_> = declared.iter().map(|declared| declared.name.as_str()).collect();
-    let newest = declared
-        .iter()
-        .map(|declared| declared.declared_version.as_str())
-        .max_by(|a, b| compare_versions(a, b));
     !names.contains(row.name.as_str())
-        && newest.is_none_or(|newest| {
-            compare_versions(&row.declared_version, newest) != Ordering::Greater
-        })
+        && compare_versions(&row.declared_version, version) != Ordering::Greater
 }
 
 /// Compares versions number by number, so that 1.10 is newer than 1.9. What is no number counts

@@ -162,8 +162,13 @@ impl Store for MemoryStore {
         Ok(self.with(|tables, now| settle::prune(tables, now, limit)))
     }
 
-    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
-        self.with(|tables, now| schedule::upsert(tables, now, owner, declared))
+    async fn upsert_schedules(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()> {
+        self.with(|tables, now| schedule::upsert(tables, now, owner, version, declared))
     }
 
     async fn due_schedules(

@@ -111,18 +111,22 @@ pub async fn drain(app: &App) -> Result<AttemptCounts> {
     }
 }
 
-/// Moves every time in the App's database back by `by`, as if that long had passed.
+/// Moves every time in the App's database back by `by`, as if that long had passed; workers of this
+/// process look at once what has fallen due.
 ///
 /// # Errors
 /// Transient ones.
 pub async fn travel(app: &App, by: Duration) -> Result<()> {
     let store = Arc::clone(app.queue().store());
-    app.queue()
-        .on_io(async move {
-            store.travel(by).await?;
-            store.promote(u32::MAX >> 1).await.map(drop)
-        })
-        .await
+    let travelling = async move {
+        store.travel(by).await?;
+        store.promote(u32::MAX >> 1).await.map(drop)
+    };
+    app.queue().on_io(travelling).await?;
+    let hub = app.queue().hub();
+    hub.wake_all();
+    hub.schedules_changed.notify_one();
+    Ok(())
 }
 
 /// The tasks that have all that they need.

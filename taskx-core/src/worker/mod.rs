@@ -31,6 +31,8 @@ use std::{
 
 use tokio::task::JoinHandle;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::schedule::Scheduler;
 use self::shared::Shared;
 pub use self::{
     config::{BackgroundTaskWorker, BlockingTaskWorker},

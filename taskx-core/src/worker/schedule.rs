@@ -9,25 +9,37 @@ use taskx_schedule::{Due, DueRule, Trigger};
 use super::{claim::Trouble, shared::Shared};
 use crate::{
     declared::{self, ScheduleOptions},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, chain},
+    event::Event,
     job::{NewJob, RunAt},
+    queue::Queue,
     registry::Registry,
     schedule::{DueSchedule, Firing, SCHEDULE_POLL},
+    store::Store,
     task::Overlap,
 };
 
 /// The loop: declares what the code says, then fires what is due.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let scheduler = Scheduler {
+        queue: shared.queue.clone(),
+        tasks: Arc::clone(shared.registry.names()),
+        app: shared.app.clone(),
+        service: shared.service.clone(),
+        version: shared.version.clone(),
+        timezone: shared.config.timezone.clone(),
+    };
     let mut trouble = Trouble::default();
-    while let Err(error) = declare(&shared).await {
+    while let Err(error) = scheduler.declare().await {
         shared.trouble("declare schedules", &error);
         tokio::time::sleep(trouble.pause()).await;
     }
     loop {
-        let pause = match fire_due(&shared).await {
-            Ok(pause) => {
+        let pause = match scheduler.fire_due().await {
+            Ok(next) => {
                 trouble = Trouble::default();
-                pause
+                let next = next.unwrap_or(SCHEDULE_POLL).min(SCHEDULE_POLL);
+                next.max(Duration::from_millis(1))
             }
             Err(error) => {
                 shared.trouble("fire schedules", &error);
@@ -41,72 +53,100 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Writes the schedules of the whole App, also of tasks that this worker leaves to others.
-async fn declare(shared: &Shared) -> Result<()> {
-    let registry = Registry::all(shared.app.as_deref())?;
-    let now = shared.store.now().await?;
-    let zone = &shared.config.timezone;
-    let rows = declared::rows(&registry.tasks(), &shared.service, &shared.version, zone, now)?;
-    shared.store.upsert_schedules(&shared.service, &rows).await
+/// What fires the schedules of some tasks.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) queue: Queue,
+    /// The tasks whose schedules are fired.
+    pub(crate) tasks: Arc<[String]>,
+    /// The App's name.
+    pub(crate) app: Option<String>,
+    /// The owner of what the code declares, and its version.
+    pub(crate) service: String,
+    pub(crate) version: String,
+    /// The zone of triggers that name none.
+    pub(crate) timezone: String,
 }
 
-/// Fires every schedule that is due; answers how long to wait.
-async fn fire_due(shared: &Shared) -> Result<Duration> {
-    let (due, next) = shared.store.due_schedules(shared.registry.names()).await?;
-    let again = !due.is_empty();
-    for schedule in due {
-        if let Err(error) = fire(shared, &schedule).await {
-            if error.is_transient() {
-                return Err(error);
-            }
-            // One that cannot be read must not keep the others from firing.
-            let error = error.context(&format!("schedule `{}`", schedule.name));
-            shared.trouble("fire a schedule", &error);
+impl Scheduler {
+    fn store(&self) -> &dyn Store {
+        &**self.queue.store()
+    }
+
+    /// Writes the schedules of the whole App, also of tasks that are left to others.
+    ///
+    /// # Errors
+    /// `Config` if two have one name; `Conflict` if a name is another service's; transient ones.
+    pub(crate) async fn declare(&self) -> Result<()> {
+        let registry = Registry::all(self.app.as_deref())?;
+        let now = self.store().now().await?;
+        let (service, version) = (&self.service, &self.version);
+        let rows = declared::rows(&registry.tasks(), service, version, &self.timezone, now)?;
+        self.store().upsert_schedules(service, version, &rows).await
+    }
+
+    /// Fires every schedule that is due; answers how long until the next is, as far as known.
+    ///
+    /// # Errors
+    /// Transient ones.
+    pub(crate) async fn fire_due(&self) -> Result<Option<Duration>> {
+        let (due, next) = self.store().due_schedules(&self.tasks).await?;
+        if due.is_empty() {
+            return Ok(next);
         }
-    }
-    if again {
+        for schedule in due {
+            if let Err(error) = self.fire(&schedule).await {
+                if error.is_transient() {
+                    return Err(error);
+                }
+                // One that cannot be read must not keep the others from firing.
+                let error = chain(&error.context(&format!("schedule `{}`", schedule.name)));
+                let during = "fire a schedule";
+                tracing::warn!(error, "{during}: going on");
+                self.queue.events().tell(|| Event::Trouble { during, error });
+            }
+        }
         // What was fired may be due again already; the second look knows the new times.
-        let (due, next) = shared.store.due_schedules(shared.registry.names()).await?;
-        let soon = if due.is_empty() { next } else { Some(Duration::from_millis(200)) };
-        return Ok(soon.unwrap_or(SCHEDULE_POLL).min(SCHEDULE_POLL));
+        let (due, next) = self.store().due_schedules(&self.tasks).await?;
+        Ok(if due.is_empty() { next } else { Some(Duration::from_millis(200)) })
     }
-    Ok(next.unwrap_or(SCHEDULE_POLL).min(SCHEDULE_POLL).max(Duration::from_millis(1)))
-}
 
-async fn fire(shared: &Shared, schedule: &DueSchedule) -> Result<()> {
-    let options = ScheduleOptions::read(&schedule.options)?;
-    let trigger: Trigger = schedule.trigger.parse().map_err(|e| {
-        Error::new(ErrorKind::Config, "its trigger cannot be read by this version").with_source(e)
-    })?;
-    let trigger = trigger.anchored_at(schedule.created_at);
-    let position =
-        schedule.last_slot.unwrap_or_else(|| trigger.first_position(schedule.created_at));
-    let rule = DueRule { misfire: options.misfire, grace: options.grace, ..DueRule::default() };
-    let mut due = trigger.due(position, schedule.now, &rule);
-    let passed_over = pass_over(&mut due, &options, schedule.overlapping);
-    if passed_over > 0 {
-        tracing::warn!(
-            schedule = schedule.name,
-            latest = ?due.missed,
-            "slots were passed over: too late, or an earlier job is not done"
-        );
+    async fn fire(&self, schedule: &DueSchedule) -> Result<()> {
+        let options = ScheduleOptions::read(&schedule.options)?;
+        let trigger: Trigger = schedule.trigger.parse().map_err(|e| {
+            Error::new(ErrorKind::Config, "its trigger cannot be read by this version")
+                .with_source(e)
+        })?;
+        let trigger = trigger.anchored_at(schedule.created_at);
+        let position =
+            schedule.last_slot.unwrap_or_else(|| trigger.first_position(schedule.created_at));
+        let rule = DueRule { misfire: options.misfire, grace: options.grace, ..DueRule::default() };
+        let mut due = trigger.due(position, schedule.now, &rule);
+        let passed_over = pass_over(&mut due, &options, schedule.overlapping);
+        if passed_over > 0 {
+            tracing::warn!(
+                schedule = schedule.name,
+                latest = ?due.missed,
+                "slots were passed over: too late, or an earlier job is not done"
+            );
+        }
+        let jobs = due.run.iter().map(|slot| job(schedule, &options, *slot)).collect();
+        let firing = Firing {
+            name: schedule.name.clone(),
+            declared_hash: schedule.declared_hash.clone(),
+            jobs,
+            // A trigger without any slot gets a position too, or it would be looked at for ever.
+            last_slot: due.position.or(schedule.last_slot).or(Some(schedule.created_at)),
+            next_slot: due.next,
+            missed: passed_over,
+        };
+        let fired = self.store().fire(&firing).await?;
+        if !fired.is_empty() {
+            tracing::debug!(schedule = schedule.name, jobs = fired.len(), "fired");
+            self.queue.hub().wake(&options.queue);
+        }
+        Ok(())
     }
-    let jobs = due.run.iter().map(|slot| job(schedule, &options, *slot)).collect();
-    let firing = Firing {
-        name: schedule.name.clone(),
-        declared_hash: schedule.declared_hash.clone(),
-        jobs,
-        // A trigger without any slot gets a position too, or it would be looked at for ever.
-        last_slot: due.position.or(schedule.last_slot).or(Some(schedule.created_at)),
-        next_slot: due.next,
-        missed: passed_over,
-    };
-    let fired = shared.store.fire(&firing).await?;
-    if !fired.is_empty() {
-        tracing::debug!(schedule = schedule.name, jobs = fired.len(), "fired");
-        shared.queue.hub().wake(&options.queue);
-    }
-    Ok(())
 }
 
 /// Takes out the slots that the overlap policy forbids; answers how many slots are passed over

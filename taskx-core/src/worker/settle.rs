@@ -177,9 +177,7 @@ fn tell(shared: &Shared, ended: &Ended, settled: Settled) {
         Outcome::Discarded { .. } => JobState::Discarded,
         Outcome::Quarantined { .. } => JobState::Quarantined,
     };
-    if state.is_finished() {
-        shared.queue.hub().finished(id);
-    }
+    shared.queue.hub().changed(id);
     if let Some(facts) = facts {
         if shared.config.debug {
             tracing::debug!(job = %id, task = facts.def.name, %state, took = ?facts.took, "settled");

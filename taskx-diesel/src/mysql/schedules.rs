@@ -57,6 +57,7 @@ pub(super) async fn list(session: &mut Session) -> QueryResult<Vec<ScheduleInfo>
 pub(super) async fn upsert(
     session: &mut Session,
     owner: &str,
+    version: &str,
     declared: &[ScheduleRow],
 ) -> QueryResult<()> {
     let _: Vec<String> = session.load(Alone::with(())).await?;
@@ -79,11 +80,12 @@ pub(super) async fn upsert(
     }
     let dropped: Vec<&str> = rows
         .iter()
-        .filter(|row| row.owner == owner && is_dropped(row, declared))
+        .filter(|row| row.owner == owner && is_dropped(row, version, declared))
         .map(|row| row.name.as_str())
         .collect();
     if !dropped.is_empty() {
-        session.execute(DropSchedules::with((&name_list(dropped.into_iter()),))).await?;
+        let names = name_list(dropped.into_iter());
+        session.execute(DropSchedules::with((&names, version))).await?;
     }
     Ok(())
 }

@@ -190,10 +190,15 @@ impl Store for MysqlStore {
             .await
     }
 
-    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
+    async fn upsert_schedules(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()> {
         self.pool
             .transaction("declare schedules", async |session| {
-                schedules::upsert(session, owner, declared).await
+                schedules::upsert(session, owner, version, declared).await
             })
             .await
     }

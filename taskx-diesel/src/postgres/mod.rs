@@ -339,8 +339,13 @@ impl Store for PgStore {
         self.prune_finished(limit).await
     }
 
-    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
-        self.declare(owner, declared).await
+    async fn upsert_schedules(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()> {
+        self.declare(owner, version, declared).await
     }
 
     async fn due_schedules(

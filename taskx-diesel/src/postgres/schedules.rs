@@ -27,7 +27,12 @@ use crate::{
 };
 
 impl PgStore {
-    pub(super) async fn declare(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
+    pub(super) async fn declare(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()> {
         let names: Vec<&str> = declared.iter().map(|row| row.name.as_str()).collect();
         self.lanes
             .general
@@ -36,7 +41,7 @@ impl PgStore {
                 let rows: Vec<ScheduleDbRow> = Declared::with((&names, owner)).load(conn).await?;
                 let dropped: Vec<&str> = rows
                     .iter()
-                    .filter(|row| row.owner == owner && is_dropped(row, declared))
+                    .filter(|row| row.owner == owner && is_dropped(row, version, declared))
                     .map(|row| row.name.as_str())
                     .collect();
                 let rows: HashMap<_, _> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
@@ -56,7 +61,7 @@ impl PgStore {
                     }
                 }
                 if !dropped.is_empty() {
-                    DropSchedules::with((&dropped,)).execute(conn).await?;
+                    DropSchedules::with((&dropped, version)).execute(conn).await?;
                 }
                 Ok(())
             })

@@ -47,8 +47,8 @@ statement! {
     DeclareAgain(name: Text, version: Text) =
         "UPDATE taskx_schedules SET declared_version = ?2, dropped_at = NULL WHERE name = ?1";
 
-    Drop(name: Text, now: TaskxTime) =
-        "UPDATE taskx_schedules SET dropped_at = ?2 WHERE name = ?1";
+    Drop(name: Text, now: TaskxTime, version: Text) =
+        "UPDATE taskx_schedules SET dropped_at = ?2, declared_version = ?3 WHERE name = ?1";
 
     /// Whether a job of the schedule is still live.
     Overlapping(name: Text) -> Integer =
@@ -77,6 +77,7 @@ pub(super) fn upsert(
     conn: &mut SqliteConnection,
     now: DbTime,
     owner: &str,
+    version: &str,
     declared: &[ScheduleRow],
 ) -> QueryResult<()> {
     for row in declared {
@@ -95,8 +96,8 @@ pub(super) fn upsert(
         .filter(taskx_schedules::owner.eq(owner))
         .select(ScheduleDbRow::as_select())
         .load(conn)?;
-    for row in mine.iter().filter(|row| is_dropped(row, declared)) {
-        Drop::with((&row.name, now)).execute(conn)?;
+    for row in mine.iter().filter(|row| is_dropped(row, version, declared)) {
+        Drop::with((&row.name, now, version)).execute(conn)?;
     }
     Ok(())
 }

@@ -159,11 +159,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn upsert_schedules(&self, owner: &str, declared: &[ScheduleRow]) -> Result<()> {
-        let (owner, declared) = (owner.to_owned(), declared.to_vec());
+    async fn upsert_schedules(
+        &self,
+        owner: &str,
+        version: &str,
+        declared: &[ScheduleRow],
+    ) -> Result<()> {
+        let (owner, version) = (owner.to_owned(), version.to_owned());
+        let declared = declared.to_vec();
         self.writer
             .write("declare schedules", move |conn, now| {
-                schedules::upsert(conn, now, &owner, &declared)
+                schedules::upsert(conn, now, &owner, &version, &declared)
             })
             .await
     }

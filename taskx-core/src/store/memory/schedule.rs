@@ -13,30 +13,28 @@ use crate::{
     store::Inserted,
 };
 
-/// Makes the schedules of `owner` what is declared.
+/// Makes the schedules of `owner` what its `version` declares.
 pub(super) fn upsert(
     tables: &mut Tables,
     now: Time,
     owner: &str,
+    version: &str,
     declared: &[ScheduleRow],
 ) -> Result<()> {
     declared.iter().try_for_each(|row| refuse_taken(tables, owner, row))?;
     for row in declared {
         declare(tables, now, row);
     }
-    let newest = declared
-        .iter()
-        .map(|row| row.declared_version.as_str())
-        .max_by(|a, b| compare_versions(a, b));
     for Schedule { info, .. } in tables.schedules.values_mut() {
         let gone = info.source == ScheduleSource::Code
             && info.owner == owner
             && !declared.iter().any(|row| row.name == info.name);
         // An old version that starts again must not drop what a newer one brought.
-        let protected =
-            newest.is_some_and(|newest| compare_versions(&info.declared_version, newest).is_gt());
+        let protected = compare_versions(&info.declared_version, version).is_gt();
         if gone && !protected && info.dropped_at.is_none() {
             info.dropped_at = Some(now);
+            // Nor may it bring back what a newer one dropped.
+            version.clone_into(&mut info.declared_version);
         }
     }
     Ok(())

@@ -415,7 +415,7 @@ pub async fn many_programs_may_declare_at_once(db: &dyn Fixture) {
     let there: Vec<_> = (0..20).map(|n| schedule(&format!("schedule-{n}"))).collect();
     let back: Vec<ScheduleRow> = there.iter().rev().cloned().collect();
     let declare = sessions.iter().enumerate().map(|(n, session)| {
-        session.upsert_schedules("shop", if n % 2 == 0 { &there } else { &back })
+        session.upsert_schedules("shop", "1.0.0", if n % 2 == 0 { &there } else { &back })
     });
     for declared in join_all(declare).await {
         declared.unwrap();

@@ -335,6 +335,8 @@ macro_rules! conformance {
                 what_is_not_declared_any_more_is_marked
                 the_mark_is_set_once
                 an_older_version_drops_nothing_newer
+                an_older_version_without_schedules_drops_nothing_newer
+                an_older_version_brings_nothing_back
                 others_are_left_alone
                 a_name_has_one_owner
                 a_dynamic_schedule_keeps_its_name

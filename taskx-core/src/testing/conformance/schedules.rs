@@ -44,8 +44,14 @@ fn changed(row: &ScheduleRow, version: &str) -> ScheduleRow {
     }
 }
 
+/// Declares these, by the version of the first one.
 pub(super) async fn declare(store: &dyn Store, rows: &[ScheduleRow]) {
-    store.upsert_schedules(OWNER, rows).await.unwrap();
+    let version = rows.first().map_or("1.0.0", |row| &row.declared_version);
+    declare_as(store, version, rows).await;
+}
+
+async fn declare_as(store: &dyn Store, version: &str, rows: &[ScheduleRow]) {
+    store.upsert_schedules(OWNER, version, rows).await.unwrap();
 }
 
 pub(super) async fn info(store: &dyn Store, name: &str) -> ScheduleInfo {
@@ -86,7 +92,7 @@ pub async fn a_schedule_is_seen_as_declared(store: &dyn Store) {
 pub async fn schedules_are_listed_by_name(store: &dyn Store) {
     declare(store, &[schedule("c"), schedule("a")]).await;
     store
-        .upsert_schedules("web", &[ScheduleRow { owner: "web".into(), ..schedule("b") }])
+        .upsert_schedules("web", "1.0.0", &[ScheduleRow { owner: "web".into(), ..schedule("b") }])
         .await
         .unwrap();
     let names: Vec<_> =
@@ -207,10 +213,43 @@ pub async fn an_older_version_drops_nothing_newer(store: &dyn Store) {
     assert!(info(store, "new").await.dropped_at.is_some());
 }
 
+/// An older version that declares nothing at all does not drop what a newer one brought.
+pub async fn an_older_version_without_schedules_drops_nothing_newer(store: &dyn Store) {
+    declare_as(store, "0.9.0", &[]).await;
+    declare_as(
+        store,
+        "0.10.0",
+        &[ScheduleRow { declared_version: "0.10.0".into(), ..schedule("new") }],
+    )
+    .await;
+    declare_as(store, "0.9.0", &[]).await;
+    assert_eq!(info(store, "new").await.dropped_at, None);
+    declare_as(store, "0.11.0", &[]).await;
+    assert!(info(store, "new").await.dropped_at.is_some());
+}
+
+/// What a newer version dropped an older one that starts again does not bring back; the newer one
+/// may.
+pub async fn an_older_version_brings_nothing_back(store: &dyn Store) {
+    let version = |name, version: &str| ScheduleRow {
+        declared_version: version.to_owned(),
+        ..schedule(name)
+    };
+    declare(store, &[version("kept", "0.9.0"), version("gone", "0.9.0")]).await;
+    declare(store, &[version("kept", "0.10.0")]).await;
+    let dropped = info(store, "gone").await;
+    assert!(dropped.dropped_at.is_some());
+    declare(store, &[version("kept", "0.9.0"), version("gone", "0.9.0")]).await;
+    assert_eq!(info(store, "gone").await, dropped);
+    assert_eq!(due_names(store).await, ["kept"]);
+    declare(store, &[version("kept", "0.10.0"), version("gone", "0.10.0")]).await;
+    assert_eq!(info(store, "gone").await.dropped_at, None);
+}
+
 /// Schedules of other owners, and those made at run time, are left alone.
 pub async fn others_are_left_alone(store: &dyn Store) {
     let other = ScheduleRow { owner: "web".to_owned(), ..schedule("theirs") };
-    store.upsert_schedules("web", &[other]).await.unwrap();
+    store.upsert_schedules("web", "1.0.0", &[other]).await.unwrap();
     store.put_schedule(&dynamic("by-hand"), &ada()).await.unwrap();
     declare(store, &[schedule("ours")]).await;
     for name in ["theirs", "by-hand", "ours"] {
@@ -223,7 +262,7 @@ pub async fn a_name_has_one_owner(store: &dyn Store) {
     declare(store, &[schedule("nightly")]).await;
     let rows = ["a", "nightly", "z"]
         .map(|name| ScheduleRow { owner: "web".to_owned(), ..changed(&schedule(name), "2.0.0") });
-    let error = store.upsert_schedules("web", &rows).await.unwrap_err();
+    let error = store.upsert_schedules("web", "2.0.0", &rows).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     let text = error.to_string();
     for part in ["nightly", "shop", "web"] {
@@ -240,7 +279,7 @@ pub async fn a_dynamic_schedule_keeps_its_name(store: &dyn Store) {
     store.put_schedule(&dynamic("by-hand"), &ada()).await.unwrap();
     let before = info(store, "by-hand").await;
     let rows = [schedule("a"), changed(&schedule("by-hand"), "9.0.0")];
-    let error = store.upsert_schedules(OWNER, &rows).await.unwrap_err();
+    let error = store.upsert_schedules(OWNER, "9.0.0", &rows).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     assert_eq!(store.schedules().await.unwrap(), [before]);
 }

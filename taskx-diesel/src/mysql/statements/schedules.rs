@@ -29,9 +29,9 @@ statement! {
     pub(in crate::mysql) DeclareAgain(version: Text, name: Text) =
         "UPDATE taskx_schedules SET declared_version = ?, dropped_at = NULL WHERE name = ?";
 
-    pub(in crate::mysql) DropSchedules(names: Text) = concat!(
+    pub(in crate::mysql) DropSchedules(names: Text, version: Text) = concat!(
         "UPDATE ", names!(), " STRAIGHT_JOIN taskx_schedules t ON t.name = s.name
-         SET t.dropped_at = UTC_TIMESTAMP(6)"
+         SET t.dropped_at = UTC_TIMESTAMP(6), t.declared_version = ?"
     );
 
     pub(in crate::mysql) PauseSchedule(name: Text) =

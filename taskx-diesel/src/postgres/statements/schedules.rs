@@ -75,8 +75,8 @@ statement! {
         "UPDATE taskx_schedules SET declared_version = $2, dropped_at = NULL WHERE name = $1";
 
     /// Marks schedules that their owner no longer declares.
-    pub(crate) DropSchedules(names: Array<Text>) = "UPDATE taskx_schedules \
-         SET dropped_at = now() WHERE name = ANY ($1) AND dropped_at IS NULL";
+    pub(crate) DropSchedules(names: Array<Text>, version: Text) = "UPDATE taskx_schedules \
+         SET dropped_at = now(), declared_version = $2 WHERE name = ANY ($1) AND dropped_at IS NULL";
 
     /// The live schedules of these tasks whose next slot is due or not yet known, with the clock
     /// and whether a job of an earlier slot is still live.
