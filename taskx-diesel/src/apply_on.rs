@@ -1,7 +1,7 @@
 //! Enqueueing inside the caller's own transaction: the job is there if and only if the transaction
 //! commits (I2).
 
-use std::{collections::BTreeSet, future::Future};
+use std::collections::BTreeSet;
 
 use diesel::{QueryResult, connection::LoadConnection};
 use diesel_async::AsyncConnection;
@@ -45,7 +45,7 @@ pub trait ApplyOn: Sized {
     ///
     /// # Errors
     /// As [`on`](Self::on).
-    fn on_async<C>(self, conn: &mut C) -> impl Future<Output = QueryResult<Self::Handle>> + Send
+    fn on_async<C>(self, conn: &mut C) -> BoxFuture<'_, QueryResult<Self::Handle>>
     where
         C: AsyncConnection,
         C::Backend: TaskxBackend;
@@ -66,16 +66,20 @@ impl<T: Task> ApplyOn for Apply<T> {
         one(&jobs, &inserted, queue)
     }
 
-    async fn on_async<C>(self, conn: &mut C) -> QueryResult<Enqueued<T>>
+    fn on_async<C>(self, conn: &mut C) -> BoxFuture<'_, QueryResult<Enqueued<T>>>
     where
         C: AsyncConnection,
         C::Backend: TaskxBackend,
     {
-        let Inserting { job, notify, queue } = self.into_inserting().map_err(to_diesel)?;
-        let jobs = [job];
-        let inserted = insert_async(conn, &jobs, notify).await?;
-        probe::<C::Backend>(&jobs, queue.as_ref());
-        one(&jobs, &inserted, queue)
+        // Boxed, since the compiler cannot yet prove a future of our own type `Send` inside the
+        // async closure of a caller's transaction.
+        Box::pin(async move {
+            let Inserting { job, notify, queue } = self.into_inserting().map_err(to_diesel)?;
+            let jobs = [job];
+            let inserted = insert_async(conn, &jobs, notify).await?;
+            probe::<C::Backend>(&jobs, queue.as_ref());
+            one(&jobs, &inserted, queue)
+        })
     }
 }
 
@@ -120,15 +124,17 @@ impl<T: Task> ApplyOn for ApplyMany<T> {
         Ok(each(&jobs, inserted, &queue))
     }
 
-    async fn on_async<C>(self, conn: &mut C) -> QueryResult<Vec<Enqueued<T>>>
+    fn on_async<C>(self, conn: &mut C) -> BoxFuture<'_, QueryResult<Vec<Enqueued<T>>>>
     where
         C: AsyncConnection,
         C::Backend: TaskxBackend,
     {
-        let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
-        let inserted = insert_async(conn, &jobs, true).await?;
-        probe::<C::Backend>(&jobs, Some(&queue));
-        Ok(each(&jobs, inserted, &queue))
+        Box::pin(async move {
+            let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
+            let inserted = insert_async(conn, &jobs, true).await?;
+            probe::<C::Backend>(&jobs, Some(&queue));
+            Ok(each(&jobs, inserted, &queue))
+        })
     }
 }
 

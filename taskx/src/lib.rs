@@ -92,7 +92,9 @@ pub use taskx_core::{
 pub use taskx_diesel::MysqlConn;
 #[cfg(feature = "postgres")]
 pub use taskx_diesel::PgConn;
-pub use taskx_diesel::{ApplyOn, MIGRATIONS, QueueTransaction, error_from_diesel, migrate, schema};
+pub use taskx_diesel::{
+    ApplyOn, MIGRATIONS, QueueTransaction, TaskxBackend, error_from_diesel, migrate, schema,
+};
 #[cfg(feature = "sqlite")]
 pub use taskx_diesel::{AsyncSqliteConn, Durability, SqliteOptions, SqliteStore};
 pub use taskx_macros::*;

@@ -26,6 +26,9 @@ const STEP: i64 = 5_000_000;
 const STALE: i64 = 1_000_000;
 
 statement! {
+    /// Takes the write lock. In a caller's deferred transaction whose first statement only reads, a
+    /// later write fails once another connection has written, whatever the busy timeout.
+    pub(super) TakeLock() = "UPDATE taskx_meta SET value = value WHERE 0";
     /// What some process saw last.
     pub(super) LastSeen() -> Text = "SELECT value FROM taskx_meta WHERE name = 'last_seen'";
     Remember(value: Text) = "INSERT INTO taskx_meta (name, value) VALUES ('last_seen', ?)

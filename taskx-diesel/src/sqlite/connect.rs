@@ -124,8 +124,8 @@ impl Location {
             Error::new(ErrorKind::Transient, format!("open the database `{}`", self.path.display()))
                 .with_source(error)
         })?;
-        conn.batch_execute(SETTINGS)
-            .and_then(|()| until_free(|| self.journal(&mut conn)))
+        // Also the settings read the file, which another process may be switching to its log.
+        until_free(|| conn.batch_execute(SETTINGS).and_then(|()| self.journal(&mut conn)))
             .doing("set up the SQLite connection")?;
         Ok(conn)
     }

@@ -245,6 +245,7 @@ where
     C: LoadConnection<Backend = Sqlite>,
 {
     conn.transaction(|conn| {
+        clock::TakeLock::with(()).execute(conn)?;
         let now = clock::now_on(conn)?;
         insert(conn, now, jobs)
     })
@@ -268,6 +269,7 @@ where
     use diesel_async::RunQueryDsl;
 
     refuse_wrong(jobs)?;
+    RunQueryDsl::execute(clock::TakeLock::with(()), conn).await?;
     let seen: Vec<String> = RunQueryDsl::load(clock::LastSeen::with(()), conn).await?;
     let now = clock::after(&seen);
     let prepared: Vec<_> = jobs.iter().map(|job| Prepared::of(job, now)).collect();

@@ -1,6 +1,6 @@
 //! The function that the worker calls, and what must hold for it to compile.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
@@ -90,11 +90,11 @@ impl Expansion<'_> {
         let states = self.states();
         let decode = or_return(&quote!(__arguments), &quote!(__invocation.decode::<#applier>()));
         let lend = states.iter().enumerate().map(|(index, ty)| {
-            let found = quote_spanned!(ty.span()=> __invocation.state::<#ty>());
+            let found = quote_spanned!(at(ty)=> __invocation.state::<#ty>());
             or_return(&state_name(index), &found)
         });
         let connect = signature.connection().map(|ty| {
-            let found = quote_spanned!(ty.span()=> __connection.downcast_mut::<#ty>());
+            let found = quote_spanned!(at(ty)=> __connection.downcast_mut::<#ty>());
             quote! {
                 let ::core::option::Option::Some(__connection) = #found else {
                     return #private::Verdict::failed(#private::Error::new(
@@ -128,6 +128,12 @@ impl Expansion<'_> {
         }
         states
     }
+}
+
+/// The place of a type, for code that names our own variables: a type that a macro was called with
+/// would look for them where that macro was called.
+fn at(ty: &Type) -> Span {
+    ty.span().resolved_at(Span::call_site())
 }
 
 /// `let name = result?`, in a function that returns the error itself.

@@ -3,9 +3,10 @@
 //! - Batches come as one JSON text by `JSON_TABLE`, so a statement's text is the same for any size
 //!   and is prepared once; ids are 32 hexadecimal digits there. Inserts alone come as rows of
 //!   binds, which measured twice as fast.
-//! - `STRAIGHT_JOIN` after a `JSON_TABLE` makes the server walk the batch and look each row up by
-//!   its primary key, whatever it believes of the tables' sizes. Batches are sorted by id, so that
-//!   two sessions lock the same rows in the same order.
+//! - `STRAIGHT_JOIN` after a `JSON_TABLE` and `FORCE INDEX (PRIMARY)` make the server walk the batch
+//!   and look each row up by its primary key, whatever it believes of the tables' sizes: a small
+//!   table it would else walk itself, and wait for rows that others have locked. Batches are sorted
+//!   by id, so that two sessions lock the same rows in the same order.
 //! - Times are `UTC_TIMESTAMP(6)`: the session may be a caller's, in another time zone. It does not
 //!   change within a statement.
 //! - Columns of a `JSON_TABLE` name their collation: the session's default may be another, and two

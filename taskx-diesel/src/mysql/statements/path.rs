@@ -68,19 +68,19 @@ impl<const EXTRAS: bool, const ROWS: usize> QueryFragment<Mysql> for InsertRows<
 statement! {
     /// Of these ids, those that are there, live or finished.
     pub(in crate::mysql) Known(live: Text, finished: Text) -> TaskxId = concat!(
-        "SELECT j.id FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
-         UNION SELECT h.id FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id)"
+        "SELECT j.id FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
+         UNION SELECT h.id FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id)"
     );
 
     /// Of these ids, those that have finished, as of now and not of the transaction's start.
     pub(in crate::mysql) FinishedNow(ids: Text) -> TaskxId = concat!(
-        "SELECT h.id FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id)
+        "SELECT h.id FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id)
          LOCK IN SHARE MODE"
     );
 
     /// Deletes live jobs.
     pub(in crate::mysql) DeleteLive(ids: Text) = concat!(
-        "DELETE j FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)"
+        "DELETE j FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)"
     );
 
     /// One row if the worker may claim, with the number of pauses of the queue. The lock makes a
@@ -91,7 +91,7 @@ statement! {
 
     /// Makes jobs that the transaction has locked those of a worker.
     pub(in crate::mysql) Take(ids: Text, owner: TaskxId) = concat!(
-        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.state = 1, j.owner = ?, j.claimed_at = UTC_TIMESTAMP(6),
             j.fence = j.fence + 1, j.attempt = j.attempt + 1"
     );
@@ -100,13 +100,13 @@ statement! {
     pub(in crate::mysql) Held(ids: Text) -> (TaskxId, Nullable<TaskxId>, BigInt, SmallInt, Bool) =
         concat!(
             "SELECT j.id, j.owner, j.fence, j.state, j.cancel_requested_at IS NOT NULL
-             FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id) FOR UPDATE"
+             FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id) FOR UPDATE"
         );
 
     /// Under which claims jobs have finished.
     pub(in crate::mysql) Finished(ids: Text) -> (TaskxId, Nullable<TaskxId>, BigInt) = concat!(
         "SELECT h.id, h.owner, h.fence
-         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id)"
+         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id)"
     );
 
     /// Copies jobs into the history, all with one state and retention and without words. REPLACE,
@@ -116,7 +116,7 @@ statement! {
             state, reason, result, finished_at, prune_at)
          SELECT ", copied_columns_of_j!(), ", ?, NULL, NULL, UTC_TIMESTAMP(6),
             UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
-         FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)"
+         FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)"
     );
 
     /// Copies jobs into the history, each with its own words.
@@ -131,7 +131,7 @@ statement! {
             keep BIGINT PATH '$.keep',
             reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.reason',
             result LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.result')) AS s
-         STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)"
+         STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)"
     );
 
     /// Brings jobs back among those that wait. Without a wait `run_at` stays.
@@ -143,7 +143,7 @@ statement! {
             uncounted INT PATH '$.uncounted',
             snoozed INT PATH '$.snoozed',
             reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.reason')) AS s
-         STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+         STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.state = s.state, j.owner = NULL,
             j.run_at = COALESCE(UTC_TIMESTAMP(6) + INTERVAL s.wait MICROSECOND, j.run_at),
             j.attempt = GREATEST(j.attempt - s.uncounted, 0),
@@ -165,7 +165,7 @@ statement! {
             outcome VARCHAR(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.outcome',
             error LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.error',
             backtrace LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.backtrace')) AS s
-         STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+         STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          ON DUPLICATE KEY UPDATE outcome = taskx_attempts.outcome";
 
     /// Deletes all but the last attempts of jobs.

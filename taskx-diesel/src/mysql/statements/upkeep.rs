@@ -17,7 +17,7 @@ statement! {
          WHERE due_at <= UTC_TIMESTAMP(6) ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED";
 
     pub(in crate::mysql) Promote(ids: Text) = concat!(
-        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id) SET j.state = 0"
+        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id) SET j.state = 0"
     );
 
     /// How many microseconds until the next job is due.
@@ -37,7 +37,7 @@ statement! {
          WHERE w.ended_at IS NULL AND w.lease_until >= UTC_TIMESTAMP(6)";
 
     pub(in crate::mysql) Park(ids: Text) = concat!(
-        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.reason = CONCAT('no live worker knows task `', j.task, '`'), j.state = 4
          WHERE j.state = 0"
     );
@@ -48,7 +48,7 @@ statement! {
          ORDER BY prune_at LIMIT ? FOR UPDATE SKIP LOCKED";
 
     pub(in crate::mysql) DeleteFinished(ids: Text) = concat!(
-        "DELETE h FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id)"
+        "DELETE h FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id)"
     );
 
     /// Old slots, which no schedule's position can come back to.
@@ -57,14 +57,14 @@ statement! {
 
     /// Locks jobs and tells their states.
     pub(in crate::mysql) States(ids: Text) -> (TaskxId, SmallInt) = concat!(
-        "SELECT j.id, j.state FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "SELECT j.id, j.state FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          FOR UPDATE"
     );
 
     /// Locks finished jobs and tells their states.
     pub(in crate::mysql) FinishedStates(ids: Text) -> (TaskxId, SmallInt) = concat!(
         "SELECT h.id, h.state
-         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id) FOR UPDATE"
+         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id) FOR UPDATE"
     );
 
     pub(in crate::mysql) AskToStop(id: TaskxId) =
@@ -74,7 +74,7 @@ statement! {
 
     /// Makes jobs that wait for something available; the reason of a parked one is past.
     pub(in crate::mysql) MakeAvailable(ids: Text) = concat!(
-        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.reason = IF(j.state = 4, NULL, j.reason), j.run_at = UTC_TIMESTAMP(6), j.state = 0
          WHERE j.state IN (2, 3, 4)"
     );
@@ -89,7 +89,7 @@ statement! {
             h.payload, h.payload_format, h.task_version, h.inserted_at, UTC_TIMESTAMP(6), h.tags,
             h.meta, h.trace, h.parent_id, h.batch_id, h.schedule_id, h.slot, h.expires_at,
             h.unique_key, h.concurrency_key, h.tenant
-         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h ON h.id = UNHEX(s.id)"
+         FROM ", ids!(), " STRAIGHT_JOIN taskx_history h FORCE INDEX (PRIMARY) ON h.id = UNHEX(s.id)"
     );
 
     pub(in crate::mysql) EditLive(payload: Text, id: TaskxId) =

@@ -48,7 +48,7 @@ statement! {
     );
 
     pub(in crate::mysql) Unpark(ids: Text) = concat!(
-        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.reason = NULL, j.state = 0 WHERE j.state = 4"
     );
 
@@ -71,13 +71,13 @@ statement! {
             owner CHAR(32) CHARACTER SET ascii PATH '$.owner',
             fence BIGINT PATH '$.fence',
             text LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.text')) AS s
-         STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+         STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.progress = s.text
          WHERE j.owner = UNHEX(s.owner) AND j.fence = s.fence AND j.state = 1";
 
     /// Of these jobs, those that were asked to stop, with their owners.
     pub(in crate::mysql) AskedToStop(ids: Text) -> (TaskxId, Nullable<TaskxId>) = concat!(
-        "SELECT j.id, j.owner FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+        "SELECT j.id, j.owner FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          WHERE j.state = 1 AND j.cancel_requested_at IS NOT NULL"
     );
 
@@ -126,7 +126,7 @@ statement! {
     pub(in crate::mysql) StillHeld(ids: Text, owner: TaskxId) ->
         (TaskxId, Text, Integer, Bool) = concat!(
         "SELECT j.id, j.queue, j.crash_count, j.cancel_requested_at IS NOT NULL
-         FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+         FROM ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          WHERE j.state = 1 AND j.owner = ? FOR UPDATE"
     );
 
@@ -136,7 +136,7 @@ statement! {
             id CHAR(32) CHARACTER SET ascii PATH '$.id',
             crashes INT PATH '$.crashes',
             solo SMALLINT PATH '$.solo')) AS s
-         STRAIGHT_JOIN taskx_jobs j ON j.id = UNHEX(s.id)
+         STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.state = 0, j.owner = NULL, j.attempt = GREATEST(j.attempt - 1, 0),
             j.crash_count = s.crashes, j.solo = COALESCE(s.solo, j.solo)";
 
