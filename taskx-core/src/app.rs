@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, without_secrets},
     driver,
     error::{Error, ErrorKind, Result},
     event::{Event, Events, Subscriber},
@@ -324,7 +324,10 @@ async fn open(
     let opening = async move {
         let store = match (given, chosen) {
             (Some(store), _) => store,
-            (None, Some((driver, options))) => (driver.connect)(options).await?,
+            (None, Some((driver, options))) => {
+                let doing = format!("open {}", without_secrets(&options.url));
+                (driver.connect)(options).await.map_err(|e| e.context(&doing))?
+            }
             (None, None) => return Err(Error::new(ErrorKind::NoStore, "open the database")),
         };
         if auto_migrate {

@@ -122,15 +122,19 @@ impl Config {
         let ours = environment
             .filter(|key| key.starts_with("TASKX_") && !OTHER_VARIABLES.contains(&key.as_str()))
             .map(|key| key.as_str().trim_start_matches("TASKX_").into());
-        let config: Self = Figment::from(Serialized::defaults(Self::default()))
+        let figment = Figment::from(Serialized::defaults(Self::default()))
             // What other tools call the database stands below what is said to taskx itself.
             .merge(Named(database_url))
-            // A missing file says nothing.
-            .merge(Toml::string(&std::fs::read_to_string(file).unwrap_or_default()))
-            .merge(Named(ours))
-            .extract()
-            .map_err(|e| explain(&e))?;
-        config.check()
+            .merge(Toml::string(&read(file)?))
+            .merge(Named(ours));
+        let config: Self = figment.extract().map_err(|e| explain(&e))?;
+        match config.mistake() {
+            None => Ok(config),
+            Some((key, text)) => {
+                let place = place(key, figment.find_metadata(key)).unwrap_or(key.to_owned());
+                Err(Error::new(ErrorKind::Config, format!("{place}: {text}")))
+            }
+        }
     }
 
     /// These settings, if they make sense together.
@@ -138,25 +142,31 @@ impl Config {
     /// # Errors
     /// `Config`, naming the key.
     pub fn check(self) -> Result<Self> {
-        let refuse = |text: String| Err(Error::new(ErrorKind::Config, text));
+        match self.mistake() {
+            None => Ok(self),
+            Some((key, text)) => Err(Error::new(ErrorKind::Config, format!("{key}: {text}"))),
+        }
+    }
+
+    /// The first setting that makes no sense, and why.
+    fn mistake(&self) -> Option<(&'static str, String)> {
         if self.lease < Duration::from_secs(2) {
-            return refuse(format!("lease: {:?} is too short; 2s or more", self.lease));
+            return Some(("lease", format!("{:?} is too short; 2s or more", self.lease)));
         }
         if self.concurrency == 0 {
-            return refuse("concurrency: 0 would run nothing; 1 or more".to_owned());
+            return Some(("concurrency", "0 would run nothing; 1 or more".to_owned()));
         }
         if let Some((queue, _)) = self.queues.iter().find(|(_, slots)| **slots == 0) {
-            return refuse(format!(
-                "queues: {queue}=0 would run nothing; leave the queue out instead"
-            ));
+            let text = format!("{queue}=0 would run nothing; leave the queue out instead");
+            return Some(("queues", text));
         }
         if self.loop_interval.is_zero() {
-            return refuse("loop_interval: must be longer than nothing".to_owned());
+            return Some(("loop_interval", "must be longer than nothing".to_owned()));
         }
         if let Err(error) = CronTrigger::builder().timezone(&self.timezone).build() {
-            return refuse(error.to_string());
+            return Some(("timezone", error.to_string()));
         }
-        Ok(self)
+        None
     }
 }
 
@@ -190,23 +200,38 @@ impl Provider for Named {
     }
 }
 
+/// The text of a settings file; a missing one says nothing.
+fn read(file: &Path) -> Result<String> {
+    match std::fs::read_to_string(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Config, format!("read {}", file.display())).with_source(e))
+        }
+        text => Ok(text.unwrap_or_default()),
+    }
+}
+
 /// An error that says where the bad value stands: "TASKX_QUEUES in the environment: ..".
 fn explain(error: &figment::Error) -> Error {
     let key = error.path.join(".");
-    let place = match error.metadata.as_ref().map(|m| m.name.as_ref()) {
-        Some("the environment") if key == "database_url" => {
-            "TASKX_DATABASE_URL or DATABASE_URL in the environment".to_owned()
+    let place = place(&key, error.metadata.as_ref()).unwrap_or_else(|| match &error.kind {
+        figment::error::Kind::UnknownField(field, _) => {
+            format!("`{field}` (TASKX_{} or taskx.toml)", field.to_uppercase())
         }
-        Some("the environment") => format!("TASKX_{} in the environment", key.to_uppercase()),
-        Some(name) if name.starts_with("TOML") => format!("`{key}` in taskx.toml"),
-        _ => match &error.kind {
-            figment::error::Kind::UnknownField(field, _) => {
-                format!("`{field}` (TASKX_{} or taskx.toml)", field.to_uppercase())
-            }
-            _ => format!("`{key}`"),
-        },
-    };
+        _ => format!("`{key}`"),
+    });
     Error::new(ErrorKind::Config, format!("{place}: {}", error.kind))
+}
+
+/// Where a value was set; `None` for the defaults.
+fn place(key: &str, source: Option<&Metadata>) -> Option<String> {
+    match source?.name.as_ref() {
+        "the environment" if key == "database_url" => {
+            Some("TASKX_DATABASE_URL or DATABASE_URL in the environment".to_owned())
+        }
+        "the environment" => Some(format!("TASKX_{} in the environment", key.to_uppercase())),
+        name if name.starts_with("TOML") => Some(format!("`{key}` in taskx.toml")),
+        _ => None,
+    }
 }
 
 /// A database URL without its password, for messages.
@@ -348,7 +373,37 @@ mod tests {
         let zone = text("timezone = 'Paris'", &[]);
         assert!(zone.contains("timezone") && zone.contains("Europe/Paris"), "{zone}");
         let short = text("lease = '1s'", &[]);
-        assert!(short.starts_with("lease: "), "{short}");
+        assert!(short.starts_with("`lease` in taskx.toml: 1s is too short"), "{short}");
+        let none = text("concurrency = 4", &[("TASKX_CONCURRENCY", "0")]);
+        assert!(none.starts_with("TASKX_CONCURRENCY in the environment: 0 would run"), "{none}");
+    }
+
+    /// Each setting that has a wrong value, on both ways in.
+    #[test]
+    fn every_setting_names_its_source() {
+        for (key, value) in [
+            ("engine", "sqlx"),
+            ("driver", "oracle"),
+            ("loop_interval", "soon"),
+            ("loop_interval", "0s"),
+            ("debug", "perhaps"),
+            ("queues", "mail"),
+            ("queues", "mail=0"),
+            ("concurrency", "many"),
+            ("concurrency", "-1"),
+            ("lease", "1 fortnight"),
+            ("grace", "-1s"),
+            ("retention", "for ever"),
+            ("dead_retention", "x"),
+            ("payload_limit", "1 MiB"),
+            ("auto_migrate", "2"),
+        ] {
+            let variable = format!("TASKX_{}", key.to_uppercase());
+            let text = load("", &[(&variable, value)]).unwrap_err().to_string();
+            assert!(text.starts_with(&format!("{variable} in the environment: ")), "{text}");
+            let text = load(&format!("{key} = '{value}'"), &[]).unwrap_err().to_string();
+            assert!(text.starts_with(&format!("`{key}` in taskx.toml: ")), "{text}");
+        }
     }
 
     #[test]

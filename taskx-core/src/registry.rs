@@ -58,15 +58,18 @@ impl Registry {
         if linked.is_empty() {
             wrong.push(no_tasks(app));
         }
-        if !wrong.is_empty() {
-            return Err(Error::new(ErrorKind::Config, wrong.join("\n")));
-        }
         let has = |list: &[String], def: &TaskDef| def.names().any(|n| list.iter().any(|l| l == n));
         let chosen = linked.iter().filter(|def| {
             (selection.only.is_empty() || has(&selection.only, def)) && !has(&selection.except, def)
         });
         let by_name: HashMap<_, _> =
             chosen.flat_map(|def| def.names().map(move |name| (name, *def))).collect();
+        if wrong.is_empty() && by_name.is_empty() {
+            wrong.push("`.only(..)` and `.except(..)` leave no task to run".to_owned());
+        }
+        if !wrong.is_empty() {
+            return Err(Error::new(ErrorKind::Config, wrong.join("\n")));
+        }
         let names: BTreeSet<_> = by_name.keys().map(|name| (*name).to_owned()).collect();
         Ok(Self { by_name, names: names.into_iter().collect() })
     }
