@@ -1,0 +1,1 @@
+//! The compile tests of the attribute macros; the cases lie in `ui/`.

@@ -1,0 +1,47 @@
+//! What is wrong from the outside: arguments, jobs, URLs, schemas, databases. Each is a clear error
+//! or a job set aside; nothing is lost, and no loop ends.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+
+mod jobs;
+mod payloads;
+mod schema;
+mod start;
+mod urls;
+
+use taskx::prelude::*;
+
+/// Adds two numbers.
+#[task(app = "known", queue = "work")]
+fn add(left: i64, right: i64) -> Result<i64> {
+    Ok(left + right)
+}
+
+/// What an older program does not know yet.
+#[task(app = "newer", queue = "work")]
+fn later() -> Result<bool> {
+    Ok(true)
+}
+
+struct Left;
+struct Right;
+
+/// Takes two states.
+#[task(app = "stateful")]
+fn needy(left: &Left, right: &Right) {
+    let _ = (left, right);
+}
+
+/// Something that only an application has.
+trait Mailer: Send + Sync {}
+
+/// Takes another one.
+#[task(app = "stateful")]
+async fn needier(mailer: &dyn Mailer) {
+    let _ = mailer;
+}
+
+/// Takes a connection.
+#[task(app = "connected")]
+fn connected(conn: &mut diesel::SqliteConnection) {
+    let _ = conn;
+}
