@@ -7,7 +7,7 @@ mod time;
 
 pub use self::{
     assert::{assert_enqueued, enqueued, refute_any_enqueued, refute_enqueued},
-    run::{drain, run_inline, travel},
+    run::{app, drain, run_inline, travel},
     time::pass,
 };
 pub use crate::{clock::TestClock, store::memory::MemoryStore};

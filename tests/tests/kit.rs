@@ -10,10 +10,11 @@ use std::{
 use diesel::SqliteConnection;
 use futures_util::FutureExt;
 use taskx::{
-    Config, ErrorKind,
+    Engine, ErrorKind,
     prelude::*,
     testing::{
-        assert_enqueued, drain, enqueued, refute_any_enqueued, refute_enqueued, run_inline, travel,
+        self, assert_enqueued, drain, enqueued, refute_any_enqueued, refute_enqueued, run_inline,
+        travel,
     },
 };
 
@@ -40,8 +41,7 @@ fn transactional(conn: &mut SqliteConnection) {
 }
 
 async fn app() -> App {
-    let app = App::builder().config(Config::default()).database_url(":memory:");
-    app.state(Sent::default()).build().await.unwrap()
+    testing::app().state(Sent::default()).build().await.unwrap()
 }
 
 /// The message of an assertion that must fail.
@@ -109,6 +109,7 @@ async fn a_queue_is_drained_and_time_is_passed() {
 #[tokio::test]
 async fn each_test_has_a_queue_of_its_own() {
     let (left, right) = (app().await, app().await);
+    assert_eq!(left.queue().engine(), Engine::Sqlite);
     left.queue().scope(async { Email::apply("left@example.com", false).await }).await.unwrap();
     right.queue().scope_blocking(|| Welcome::apply("right").enqueue_blocking()).unwrap();
     refute_any_enqueued::<Welcome>(left.queue()).await;

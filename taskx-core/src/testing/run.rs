@@ -7,17 +7,36 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::App,
+    app::{App, AppBuilder},
+    config::Config,
     context::Ctx,
     current,
+    driver::DriverDef,
     error::{Error, ErrorKind, Result},
     inspect::{Inspect, JobFilter, Page},
     job::{ClaimedJob, JobId, JobState, WorkerId},
     registry::Registry,
+    store::{Engine, memory::MemoryStore},
     task::{Invocation, Run, Task, TaskDef, decode},
     verdict::Verdict,
     worker::AttemptCounts,
 };
+
+/// An App for one test, with a database of its own that is gone with it: a private one of SQLite's
+/// where that feature is on, else the memory store. Neither the environment nor `taskx.toml` is
+/// read.
+///
+/// Tests run side by side, so several Apps are live in their process: enqueue with
+/// `.to(app.queue())`, or inside of [`Queue::scope`](crate::queue::Queue::scope).
+pub fn app() -> AppBuilder {
+    let builder = App::builder().config(Config::default());
+    let mut drivers = inventory::iter::<DriverDef>.into_iter();
+    if drivers.any(|driver| driver.engine == Engine::Sqlite) {
+        builder.database_url(":memory:")
+    } else {
+        builder.store(Arc::new(MemoryStore::new()))
+    }
+}
 
 /// Runs a task at once and without the database, with the App's states and a first attempt's
 /// context: its arguments go through JSON as those of a stored job do.
