@@ -1,0 +1,5 @@
+CREATE TABLE pictures (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    title VARCHAR(190) NOT NULL,
+    job VARCHAR(36) NOT NULL
+);
