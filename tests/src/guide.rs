@@ -1,4 +1,4 @@
-//! The Rust blocks of the guide and of the macros' reference, each a doc-test:
+//! The Rust blocks of the README, of the guide and of the macros' reference, each a doc-test:
 //! `cargo test --doc -p taskx-tests`.
 //!
 //! rustdoc compiles the blocks of an edition-2024 crate into one program, which takes seconds where
@@ -12,6 +12,10 @@ macro_rules! pages {
         #[doc = include_str!(concat!("../../", $folder, $file))]
         struct $Page;
     )*};
+}
+
+pages! { "":
+    Readme "README.md";
 }
 
 pages! { "docs/src/":

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     interrupt::Interrupt,
+    newcomer::newcomer,
     prerequisites::{self, Permission},
     quickstart::quickstart,
     report::{Report, succeeded},
@@ -52,8 +53,8 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, each feature alone, `test`, the quick start, and where their programs are
-/// installed the guide's pages and `deny`.
+/// Everything: `check`, each feature alone, `test`, the quick start, the newcomer's try, and where
+/// their programs are installed the guide's pages and `deny`.
 ///
 /// # Errors
 /// When any step fails; the others are run all the same.
@@ -74,6 +75,7 @@ pub(crate) fn ci(
         tested.verdict()
     })?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
+    report.step("newcomer", || newcomer(workspace, interrupt))?;
     if workspace.has("mdbook") {
         report.step("guide", || guide(workspace, interrupt))?;
     } else {

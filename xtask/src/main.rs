@@ -5,6 +5,7 @@ mod counts;
 mod engines;
 mod gate;
 mod interrupt;
+mod newcomer;
 mod prerequisites;
 mod quickstart;
 mod report;
@@ -33,7 +34,9 @@ cargo xtask db [--install | --no-install] [--durable]
 cargo xtask check [--install | --no-install]
     Format, lints, documentation.
 cargo xtask quickstart
-    Runs the README's quick start in an empty folder and checks the mail that it writes.
+    Runs the example quickstart in an empty folder and checks the mail that it writes.
+cargo xtask newcomer
+    Compiles and runs the README's first program as a package of its own outside the workspace.
 cargo xtask deny [--install]
     Licences and sources of the dependencies (cargo-deny; --install compiles it, in minutes).
 cargo xtask ci [--install | --no-install]
@@ -129,6 +132,7 @@ fn chore(interrupt: &Interrupt) -> Result<()> {
         Some("db") => db(interrupt, options.permission, durability),
         Some("check") => gate::check(&workspace, interrupt, options.permission),
         Some("quickstart") => quickstart::quickstart(&workspace, interrupt),
+        Some("newcomer") => newcomer::newcomer(&workspace, interrupt),
         Some("deny") => gate::deny(&workspace, interrupt, options.permission),
         Some("ci") => gate::ci(&workspace, interrupt, options.permission),
         Some("help") => {

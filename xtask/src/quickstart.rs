@@ -1,4 +1,4 @@
-//! The quick start of the README, run as a newcomer runs it, and what it leaves looked at.
+//! The example of the README's first command, run in an empty folder, and what it leaves looked at.
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
