@@ -249,7 +249,7 @@ pub enum Retention {
 pub enum Run {
     /// An `async fn`.
     Async(fn(Invocation) -> BoxFuture<'static, Verdict>),
-    /// A plain `fn`, on the blocking pool.
+    /// A plain `fn`, on a thread of its own.
     Blocking(fn(Invocation) -> Verdict),
     /// An `async fn` that takes a connection: a transaction that also commits the completion.
     AsyncTransaction(ConnectionNeed, AsyncTransactionFn),

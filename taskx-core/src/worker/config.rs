@@ -155,7 +155,7 @@ builder! {
 
 impl BackgroundTaskWorker {
     /// Starts the worker. Async tasks run on the tokio runtime that this is called on, plain fns on
-    /// that runtime's blocking pool.
+    /// threads of their own.
     ///
     /// # Errors
     /// `Config`, all mistakes at once: no application, no task, names given twice, missing states,
