@@ -187,6 +187,7 @@ fn unprocessable(text: &str) -> Trouble {
     Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, text)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn refused(error: MultipartError) -> Trouble {
     Trouble::new(error.status(), error.body_text())
 }

@@ -3,6 +3,7 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what only tests use fails as a test does, by a panic"

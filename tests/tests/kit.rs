@@ -1,5 +1,5 @@
 //! The test kit for applications, used as an application's tests use it.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     panic::AssertUnwindSafe,

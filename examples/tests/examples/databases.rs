@@ -73,6 +73,7 @@ struct Server {
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Server {
+    #[expect(clippy::print_stdout, reason = "who runs the tests has to see what they left out")]
     fn named(variable: &str) -> Option<Self> {
         let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
         if url.is_none() {

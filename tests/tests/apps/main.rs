@@ -1,5 +1,5 @@
 //! Several applications in one process, each with its database, its settings and its tasks.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod lifetime;
 mod own_migrations;

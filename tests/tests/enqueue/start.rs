@@ -82,7 +82,7 @@ async fn a_job_starts_soon_after_its_commit(
         use diesel_async::AsyncConnection;
         for number in 0..ROUNDS {
             let insert = conn.transaction(async |conn| {
-                QueryResult::Ok(Begin::apply(number).to(queue).on_async(conn).await?)
+                Begin::apply(number).to(queue).on_async(conn).await
             });
             insert.await.unwrap();
             delays.push(beside.delay());

@@ -1,4 +1,5 @@
 //! A panic is a failed attempt with its message, place and backtrace; the worker goes on.
+#![expect(clippy::panic, reason = "a task that panics is what is tested")]
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Schedules that fire: on every engine, once over all workers, declared in code or at run time.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod dates;
 mod kinds;

@@ -47,7 +47,7 @@ async fn schedules_are_made_changed_and_ended_at_run_time(
 
     let arguments = Report { name: "weekly".to_owned() };
     let every_second = IntervalTrigger::builder().seconds(1).build().unwrap();
-    let weekly = schedules.add("weekly", every_second.clone(), &arguments);
+    let weekly = schedules.add("weekly", every_second, &arguments);
     let weekly = weekly.misfire(Misfire::All { max: 100 }).overlap(Overlap::Allow);
     let saved = Instant::now();
     weekly.save(&ada).await.unwrap();

@@ -1,5 +1,5 @@
 //! Real processes on one database: a fleet of workers, many that start at once, signals.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod current;
 mod fleet;

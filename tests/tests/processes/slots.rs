@@ -1,6 +1,5 @@
 //! Sixteen processes fire one schedule of every second while they are killed at the slots' edges:
 //! jobs and slots are the same.
-#![expect(clippy::print_stdout, reason = "the figures are what one wants to read")]
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +47,6 @@ impl Fleet<'_> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edges of the slots are the wall clock's")]
 fn now() -> SystemTime {
     SystemTime::now()
 }

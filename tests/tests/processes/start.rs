@@ -1,5 +1,4 @@
 //! How soon after its commit a job starts in a worker of another process, whose poll is a minute away.
-#![expect(clippy::print_stdout, reason = "the figures are what one wants to read")]
 
 use std::time::{Duration, Instant};
 

@@ -70,7 +70,10 @@ pub(crate) async fn effects_and_completion_are_seen_together(engine: Engine, tas
     let both = "SELECT (SELECT COUNT(*) FROM effects) * 10 + (SELECT COUNT(*) FROM taskx_history)";
     eventually("both are there", SOON, async || match scene.database.number(both) {
         0 => None,
-        both => Some(assert_eq!(both, 11)),
+        both => {
+            assert_eq!(both, 11);
+            Some(())
+        }
     })
     .await;
     let job = scene.ended(id).await;

@@ -1,4 +1,5 @@
 //! The tasks of one connection: one that does as it is told, and one with a timeout.
+#![expect(clippy::panic, reason = "a task that panics is what is tested")]
 
 use std::{sync::Mutex, sync::mpsc::Sender};
 
