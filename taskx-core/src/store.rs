@@ -401,8 +401,8 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Transient ones.
     async fn now(&self) -> Result<DateTime<Utc>>;
 
-    /// Starts to tell `wake` of other processes' commits until it is closed. Never returns an
-    /// error: it reconnects, and sends [`Wake::Any`] after each gap.
+    /// Tells `wake` of other processes' commits from its return on until it is closed. Never
+    /// returns an error: it reconnects, and sends [`Wake::Any`] after each gap.
     async fn watch(&self, wake: mpsc::UnboundedSender<Wake>) -> WakeSource;
 
     /// Runs a task's body in a transaction on a connection of type `connection`, and settles the

@@ -122,6 +122,8 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     let (sender, mut messages) = mpsc::unbounded_channel();
     match shared.store.watch(sender).await {
         WakeSource::Messages => {
+            // What was committed after the first claim and before anybody listened is told by none.
+            shared.signal.mark_all();
             while let Some(message) = messages.recv().await {
                 match message {
                     Wake::Queue(queue) => shared.signal.mark(&queue),
