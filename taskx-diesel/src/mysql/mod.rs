@@ -3,7 +3,7 @@
 //! `connect`, `tls`, `pool` connections of our own making · `run` statements on ours and a caller's
 //! · `statements` the SQL · `insert`, `claim`, `settle` the path · `workers`, `presence` who lives ·
 //! `upkeep`, `schedules`, `inspect`, `operate` the rest · `transactions` tasks that work in one ·
-//! `seam` all of it as [`Store`](taskx_core::store::Store).
+//! `seam` all of it as [`Store`].
 //!
 //! READ COMMITTED everywhere, rows locked by primary key and in the order of their keys: what
 //! measured fewest deadlocks. Those that remain are tried again inside.

@@ -1,6 +1,6 @@
 //! SQLite: one writer thread, a few readers.
 //!
-//! Of one store, one connection writes ([`writer`]) and a few only read ([`readers`]); several
+//! Of one store, one connection writes (`writer`) and a few only read (`readers`); several
 //! processes may share a file. Each other file is one verb's SQL: `insert`, `claim`, `settle`,
 //! `workers` (register, renew, rescue, retire), `upkeep` (promote, park, prune), `schedules`,
 //! `inspect` (what is asked), `operate` (what operators change).
