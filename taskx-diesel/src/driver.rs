@@ -1,6 +1,6 @@
 //! The drivers that are compiled in, submitted to the core, which connects by URL.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use taskx_core::{
     driver::{ConnectOptions, Connecting, DriverDef},
@@ -28,7 +28,9 @@ fn postgres(options: ConnectOptions) -> Connecting {
     use crate::{PgOptions, PgStore};
 
     Box::pin(async move {
-        let store = PgStore::connect(&options.url, PgOptions::default()).await?;
+        let mut settings = PgOptions::default();
+        settings.path_timeout = within(options.lease, settings.path_timeout);
+        let store = PgStore::connect(&options.url, settings).await?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
 }
@@ -41,7 +43,15 @@ fn mysql(options: ConnectOptions) -> Connecting {
     use crate::{MysqlOptions, MysqlStore};
 
     Box::pin(async move {
-        let store = MysqlStore::connect(&options.url, MysqlOptions::default()).await?;
+        let mut settings = MysqlOptions::default();
+        settings.statement_timeout = within(options.lease, settings.statement_timeout);
+        let store = MysqlStore::connect(&options.url, settings).await?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
+}
+
+/// A statement gives up well before the lease that it may have to renew.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn within(lease: Duration, usual: Duration) -> Duration {
+    (lease / 3).clamp(Duration::from_secs(1), usual)
 }

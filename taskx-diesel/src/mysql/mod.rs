@@ -31,11 +31,7 @@ mod workers;
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel_async::AsyncMysqlConnection;
-use taskx_core::{
-    driver::{ConnectOptions, DriverDef},
-    error::Result,
-    store::{Engine, Store},
-};
+use taskx_core::{error::Result, store::Store};
 
 pub use self::transactions::MysqlConn;
 use self::{connect::Target, pool::Pools, presence::Presence, transactions::Transactions};
@@ -54,8 +50,11 @@ pub struct MysqlOptions {
     pub transactions: usize,
     /// How long opening a connection may take. Default 5 s.
     pub connect_timeout: Duration,
-    /// How long one statement may take, and the wait for a free connection. Default 30 s.
+    /// How long one statement of the path may take, and the wait for a free connection. It is also
+    /// how a silent network is noticed. Default 5.5 s.
     pub statement_timeout: Duration,
+    /// How long one of an operator's questions may take. Default 30 s.
+    pub reader_timeout: Duration,
 }
 
 impl Default for MysqlOptions {
@@ -65,7 +64,8 @@ impl Default for MysqlOptions {
             readers: 2,
             transactions: 8,
             connect_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(30),
+            statement_timeout: Duration::from_millis(5_500),
+            reader_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -95,8 +95,8 @@ impl MysqlStore {
     pub async fn connect(url: &str, options: MysqlOptions) -> Result<Self> {
         let target = Arc::new(Target::parse(url, &options)?);
         let store = Self {
-            pool: Pools::new(Arc::clone(&target), options.connections),
-            readers: Pools::new(Arc::clone(&target), options.readers),
+            pool: Pools::new(&target, options.connections, options.statement_timeout),
+            readers: Pools::new(&target, options.readers, options.reader_timeout),
             presence: Presence::new(Arc::clone(&target)),
             transactions: Transactions::new(Arc::clone(&target), options.transactions),
             target,
@@ -119,21 +119,5 @@ impl fmt::Debug for MysqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the URL: it holds a password.
         f.debug_struct("MysqlStore").finish_non_exhaustive()
-    }
-}
-
-/// A statement gives up well before the lease that it may have to renew.
-fn options_for(lease: Duration) -> MysqlOptions {
-    let limit = (lease / 3).clamp(Duration::from_secs(1), Duration::from_secs(30));
-    MysqlOptions { statement_timeout: limit, ..MysqlOptions::default() }
-}
-
-inventory::submit! {
-    DriverDef {
-        engine: Engine::Mysql,
-        connect: |ConnectOptions { url, lease, .. }| Box::pin(async move {
-            let store = MysqlStore::connect(&url, options_for(lease)).await?;
-            Ok(Arc::new(store) as Arc<dyn Store>)
-        }),
     }
 }
