@@ -18,7 +18,7 @@ use crate::{
 const INSTALL_DENY: [&str; 3] = ["install", "cargo-deny", "--locked"];
 
 /// What an application may choose for taskx instead of the default, which the other steps compile.
-const FEATURES: [&str; 3] = ["", "postgres", "mysql"];
+const FEATURES: [&str; 4] = ["", "cli", "postgres", "mysql"];
 
 /// Format, lints and documentation. The features are those of `test`, so that the two share what
 /// they compile.
