@@ -26,25 +26,12 @@ use crate::{
 pub struct Ctx(Arc<Inner>);
 
 struct Inner {
-    job: JobFacts,
+    job: ClaimedJob,
     queue: Queue,
     states: Arc<States>,
     cancel: CancellationToken,
     deadline: Option<Instant>,
     progress: Mutex<Option<ProgressNote>>,
-}
-
-/// What a context keeps of its job.
-struct JobFacts {
-    id: JobId,
-    fence: i64,
-    attempt: u32,
-    max_attempts: u32,
-    queue: String,
-    task: String,
-    inserted_at: DateTime<Utc>,
-    run_at: DateTime<Utc>,
-    extras: JobExtras,
 }
 
 /// Progress not yet written.
@@ -57,30 +44,38 @@ pub(crate) struct ProgressNote {
 
 impl Ctx {
     pub(crate) fn new(
-        job: &ClaimedJob,
+        job: ClaimedJob,
         queue: Queue,
         states: Arc<States>,
-        cancel: CancellationToken,
         timeout: Option<Duration>,
     ) -> Self {
         Self(Arc::new(Inner {
-            job: JobFacts {
-                id: job.id,
-                fence: job.fence,
-                attempt: u32::try_from(job.attempt).unwrap_or(1),
-                max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
-                queue: job.queue.clone().into_owned(),
-                task: job.task.clone(),
-                inserted_at: job.inserted_at,
-                run_at: job.run_at,
-                extras: job.extras.as_deref().cloned().unwrap_or_default(),
-            },
+            job,
             queue,
             states,
-            cancel,
+            cancel: CancellationToken::new(),
             deadline: timeout.and_then(|limit| Instant::now().checked_add(limit)),
             progress: Mutex::new(None),
         }))
+    }
+
+    /// The job as it was claimed.
+    pub(crate) fn job(&self) -> &ClaimedJob {
+        &self.0.job
+    }
+
+    /// The states of the App.
+    pub(crate) fn states(&self) -> &Arc<States> {
+        &self.0.states
+    }
+
+    /// Tells the job that it should stop.
+    pub(crate) fn cancel(&self) {
+        self.0.cancel.cancel();
+    }
+
+    fn extras(&self) -> Option<&JobExtras> {
+        self.0.job.extras.as_deref()
     }
 
     /// The job's id.
@@ -92,13 +87,13 @@ impl Ctx {
     /// The number of this attempt, counted from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.job.attempt
+        u32::try_from(self.0.job.attempt).unwrap_or(1)
     }
 
     /// Failed attempts until the job is discarded.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
-        self.0.job.max_attempts
+        u32::try_from(self.0.job.max_attempts).unwrap_or(1)
     }
 
     /// Whether a failure of this attempt would be the last.
@@ -154,19 +149,19 @@ impl Ctx {
     /// The fire time that this job stands for, if a schedule made it.
     #[must_use]
     pub fn slot(&self) -> Option<DateTime<Utc>> {
-        self.0.job.extras.slot
+        self.extras()?.slot
     }
 
     /// The job's tags.
     #[must_use]
     pub fn tags(&self) -> &[String] {
-        &self.0.job.extras.tags
+        self.extras().map_or(&[], |extras| &extras.tags)
     }
 
     /// The caller's note of this name.
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&serde_json::Value> {
-        self.0.job.extras.meta.as_ref()?.get(key)
+        self.extras()?.meta.as_ref()?.get(key)
     }
 
     /// A state of the App, for code that is reached without a parameter.

@@ -91,12 +91,22 @@ pub(crate) fn live() -> Vec<Queue> {
     live.iter().filter_map(Weak::upgrade).filter_map(Queue::if_open).collect()
 }
 
+/// The live queue, where there has only been one: nearly always.
+fn only() -> Option<Queue> {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let [one] = live.as_slice() else { return None };
+    one.upgrade().and_then(Queue::if_open)
+}
+
 /// The current queue.
 pub(crate) fn get() -> Result<Queue> {
     if let Ok(queue) = TASK_QUEUE.try_with(Clone::clone) {
         return Ok(queue);
     }
     if let Some(queue) = THREAD_QUEUE.with(|slot| slot.borrow().clone()) {
+        return Ok(queue);
+    }
+    if let Some(queue) = only() {
         return Ok(queue);
     }
     let mut live = live();

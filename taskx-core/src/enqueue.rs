@@ -10,9 +10,9 @@ use tokio::{
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, Events},
-    hub::Hub,
+    hub::{Cot, Hub},
     job::{NewJob, RunAt},
-    store::{Inserted, Store},
+    store::{Born, Inserted, Store},
 };
 
 /// The most jobs of one group.
@@ -80,8 +80,8 @@ impl Inserter {
         }
     }
 
-    /// Stores jobs in one transaction, and wakes the workers of this process. While the database
-    /// is away it tries again for 10 s; since an answer may have been lost, repeats look the
+    /// Stores jobs in one transaction, and gives them to a worker of this process that has nothing
+    /// else to do, or wakes them all. While the database is away it tries again for 10 s; since an answer may have been lost, repeats look the
     /// ids up. The jobs come back with an error.
     pub(crate) async fn insert(
         &self,
@@ -91,7 +91,16 @@ impl Inserter {
         let mut pause = Duration::from_millis(20);
         // Which ids their callers asked to look up, kept once the insert is repeated.
         let mut asked: Option<Vec<bool>> = None;
+        let mut cot = self.hub.reserve(&jobs);
         loop {
+            if let Some(cot) = cot.take() {
+                match self.give_birth(jobs, cot).await {
+                    Ok(answers) => return Ok(answers),
+                    // It is tried again below, as any other insert.
+                    Err(unborn) => jobs = unborn,
+                }
+                asked = Some(ask_all(&mut jobs));
+            }
             match self.store.insert(&jobs).await {
                 Ok(mut answers) => {
                     // What a lost commit stored is new to its caller all the same.
@@ -104,12 +113,7 @@ impl Inserter {
                     return Ok(answers);
                 }
                 Err(error) if error.is_transient() && started.elapsed() < PATIENCE => {
-                    if asked.is_none() {
-                        asked = Some(jobs.iter().map(|job| job.check_id).collect());
-                        for job in &mut jobs {
-                            job.check_id = true;
-                        }
-                    }
+                    asked = asked.or_else(|| Some(ask_all(&mut jobs)));
                     let jitter = pause.mul_f64(0.5 + fastrand::f64());
                     tracing::warn!(%error, "insert jobs: trying again in {jitter:?}");
                     tokio::time::sleep(jitter).await;
@@ -118,6 +122,32 @@ impl Inserter {
                 Err(error) => return Err((error, jobs)),
             }
         }
+    }
+
+    /// Stores jobs as held by the worker that has room for them. They come back where it failed.
+    async fn give_birth(
+        &self,
+        jobs: Vec<NewJob>,
+        cot: Box<dyn Cot>,
+    ) -> Result<Vec<Inserted>, Vec<NewJob>> {
+        let answers = vec![Inserted::New; jobs.len()];
+        let queue = jobs.first().map(|job| job.queue.clone()).unwrap_or_default();
+        match self.store.insert_claimed(&jobs, &queue, cot.owner()).await {
+            Ok(Born::Claimed(since)) => {
+                self.tell_enqueued(&jobs, &answers);
+                cot.fill(jobs, since);
+            }
+            Ok(Born::Available) => {
+                cot.leave();
+                self.stored(&jobs, &answers);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "jobs were to be born claimed");
+                cot.lose();
+                return Err(jobs);
+            }
+        }
+        Ok(answers)
     }
 
     fn stored(&self, jobs: &[NewJob], answers: &[Inserted]) {
@@ -132,6 +162,10 @@ impl Inserter {
         if let Some(soonest) = delays.min() {
             self.hub.due_in(soonest);
         }
+        self.tell_enqueued(jobs, answers);
+    }
+
+    fn tell_enqueued(&self, jobs: &[NewJob], answers: &[Inserted]) {
         for (job, _) in jobs.iter().zip(answers).filter(|(_, got)| **got == Inserted::New) {
             self.events.tell(|| Event::Enqueued {
                 id: job.id,
@@ -140,4 +174,9 @@ impl Inserter {
             });
         }
     }
+}
+
+/// Makes every id be looked up; tells which were to be before.
+fn ask_all(jobs: &mut [NewJob]) -> Vec<bool> {
+    jobs.iter_mut().map(|job| std::mem::replace(&mut job.check_id, true)).collect()
 }

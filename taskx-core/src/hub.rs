@@ -9,14 +9,34 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{sync::Notify, time::Instant};
 
-use crate::job::JobId;
+use crate::job::{JobId, NewJob, WorkerId};
+
+/// A worker of this process that may run jobs from their birth on.
+pub(crate) trait Cradle: Send + Sync {
+    /// Room for these jobs, if the worker serves them and has nothing else to do.
+    fn reserve(self: Arc<Self>, jobs: &[NewJob]) -> Option<Box<dyn Cot>>;
+}
+
+/// Room for jobs that are about to be born.
+pub(crate) trait Cot: Send {
+    /// The worker row that shall hold them.
+    fn owner(&self) -> WorkerId;
+    /// They are stored and held, since this time by the database's clock: runs them.
+    fn fill(self: Box<Self>, jobs: Vec<NewJob>, since: DateTime<Utc>);
+    /// They are stored as any others: gives the room back.
+    fn leave(self: Box<Self>);
+    /// Nobody knows whether they are stored and held. The worker row must not claim any more.
+    fn lose(self: Box<Self>);
+}
 
 /// Where the signals of one App meet.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     workers: Mutex<Vec<Weak<Signal>>>,
+    cradles: Mutex<Vec<Weak<dyn Cradle>>>,
     waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Spares the lock above while nobody waits, which is nearly always.
     waiting: AtomicUsize,
@@ -45,6 +65,20 @@ impl Hub {
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&signal));
         signal
+    }
+
+    /// Offers new jobs to a worker from now on.
+    pub(crate) fn offer_births(&self, cradle: &Arc<dyn Cradle>) {
+        let mut cradles = lock(&self.cradles);
+        cradles.retain(|cradle| cradle.strong_count() > 0);
+        cradles.push(Arc::downgrade(cradle));
+    }
+
+    /// Room for these jobs in a worker of this process.
+    pub(crate) fn reserve(&self, jobs: &[NewJob]) -> Option<Box<dyn Cot>> {
+        // Taken out of the lock: the last handle of a worker may be dropped here.
+        let cradles: Vec<_> = lock(&self.cradles).iter().filter_map(Weak::upgrade).collect();
+        cradles.into_iter().find_map(|cradle| cradle.reserve(jobs))
     }
 
     /// Something may be available in `queue`.

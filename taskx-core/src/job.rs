@@ -11,7 +11,7 @@
 //! ```
 //! The upper states live in `taskx_jobs`, the finished ones in `taskx_history`.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -304,7 +304,7 @@ pub struct ClaimedJob {
     /// The number of this claim, 1 or more; never the same twice for one job.
     pub fence: i64,
     /// Name of its queue.
-    pub queue: Cow<'static, str>,
+    pub queue: Arc<str>,
     /// Wire name of its task as stored (it may be an alias).
     pub task: String,
     /// Its priority.

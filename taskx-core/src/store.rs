@@ -14,7 +14,6 @@ pub mod memory;
 
 use std::{
     any::{Any, TypeId},
-    borrow::Cow,
     fmt,
     sync::Arc,
     time::Duration,
@@ -67,13 +66,23 @@ pub enum Inserted {
     Existing,
 }
 
+/// What became of jobs that were to be born claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Born {
+    /// They are stored and running: attempt 1 under fence 1, since this time by the database's
+    /// clock.
+    Claimed(DateTime<Utc>),
+    /// They are stored and available.
+    Available,
+}
+
 /// A request for jobs of one queue.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The worker row that shall hold them. A row that has been ended gets nothing.
     pub owner: WorkerId,
     /// Name of the queue. A paused queue gives nothing.
-    pub queue: Cow<'static, str>,
+    pub queue: Arc<str>,
     /// Wire names (and aliases) of the tasks that the worker knows; others are left alone.
     pub tasks: Arc<[String]>,
     /// The most jobs to claim, 1 to 1,000.
@@ -286,6 +295,18 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Any, and then no row of the batch is stored (or the commit's answer was lost).
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>>;
+
+    /// Inserts jobs that nobody knows yet and that wait for nothing, all of `queue` and without
+    /// extras, and claims them for `owner` in the same transaction, unless its row was ended or the
+    /// queue is paused; durable when it returns. A store that gains nothing by it only inserts.
+    ///
+    /// # Errors
+    /// Any. What was stored by a lost answer may be held by `owner`, as after a lost claim.
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let _ = (queue, owner);
+        self.insert(jobs).await?;
+        Ok(Born::Available)
+    }
 
     /// Claims available jobs of one queue in the order (priority, id): attempt and fence raised by
     /// one, state running, owner set, `claimed_at` now. Jobs marked solo come alone: a claim gives

@@ -14,7 +14,7 @@ use crate::{
     context::Ctx,
     error::{Error, ErrorKind, Result},
     retry::Backoff,
-    state::{StateNeed, States},
+    state::StateNeed,
     store::Engine,
     verdict::Verdict,
 };
@@ -306,8 +306,6 @@ impl ConnectionNeed {
 #[derive(Debug)]
 pub struct Invocation {
     pub(crate) ctx: Ctx,
-    pub(crate) payload: String,
-    pub(crate) states: Arc<States>,
 }
 
 impl Invocation {
@@ -322,7 +320,7 @@ impl Invocation {
     /// # Errors
     /// The verdict that says at which path they do not decode.
     pub fn decode<A: DeserializeOwned>(&self) -> Result<A, Verdict> {
-        decode(&self.payload).map_err(Verdict::Undecodable)
+        decode(&self.ctx.job().payload).map_err(Verdict::Undecodable)
     }
 
     /// A state of the App. Start-up has checked that it is there.
@@ -330,7 +328,7 @@ impl Invocation {
     /// # Errors
     /// A failed attempt, if it is not.
     pub fn state<T: ?Sized + Lendable>(&self) -> Result<Arc<T>, Verdict> {
-        self.states.get::<T>().ok_or_else(|| {
+        self.ctx.states().get::<T>().ok_or_else(|| {
             Verdict::failed(Error::new(
                 ErrorKind::Config,
                 format!("no state of type `{}` was given to the App", type_name::<T>()),
@@ -387,6 +385,10 @@ impl<T: ?Sized + Send + Sync + 'static> Lendable for T {}
 
 /// Reads arguments or a result, and says at which path they do not fit.
 pub(crate) fn decode<A: DeserializeOwned>(text: &str) -> Result<A> {
+    // To keep the path in mind doubles the cost; it is asked for only where there is none to save.
+    if let Ok(read) = serde_json::from_str(text) {
+        return Ok(read);
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|e| {
         let path = e.path().to_string();

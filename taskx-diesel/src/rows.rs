@@ -3,7 +3,7 @@
 //! Each row type lists its columns once; `#[derive(Selectable)]` makes the typed DSL ask for just
 //! those, and a [`Statement`](crate::statement::Statement) names them in the order of the fields.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use diesel::prelude::{Queryable, Selectable};
 use taskx_core::{
@@ -212,7 +212,7 @@ pub(crate) struct ClaimRow {
 
 impl ClaimRow {
     /// The claim of `owner` on it.
-    pub(crate) fn into_claimed(self, owner: WorkerId, queue: Cow<'static, str>) -> ClaimedJob {
+    pub(crate) fn into_claimed(self, owner: WorkerId, queue: Arc<str>) -> ClaimedJob {
         ClaimedJob {
             id: self.id.into(),
             owner,

@@ -1,6 +1,7 @@
 //! The chores of taskx: `cargo xtask CHORE`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
 mod counts;
 mod engines;
 mod gate;
@@ -31,6 +32,8 @@ cargo xtask test [--install | --no-install] [--sqlite] [-- ARGUMENTS]
     ARGUMENTS go to cargo nextest run (or cargo test); the doctests are then left out.
 cargo xtask db [--install | --no-install] [--durable]
     Keeps both servers up until Ctrl-C and prints their URLs.
+cargo xtask bench [--install | --no-install] [-- ARGUMENTS]
+    Measures speed against plain SQL, on servers whose commits wait for the disk (see --help there).
 cargo xtask check [--install | --no-install]
     Format, lints, documentation.
 cargo xtask quickstart
@@ -40,7 +43,7 @@ cargo xtask newcomer
 cargo xtask deny [--install]
     Licences and sources of the dependencies (cargo-deny; --install compiles it, in minutes).
 cargo xtask ci [--install | --no-install]
-    All of these but db, and each feature alone; deny only where cargo-deny is installed.
+    All of these but db and bench, and each feature alone; deny only where cargo-deny is installed.
 
     --install      install missing Debian packages, through sudo unless run by root
     --no-install   install nothing; by default root does and others do not
@@ -108,7 +111,7 @@ impl Request {
                 other => bail!("{}\n\n{HELP}", other.unexpected()),
             }
         }
-        if !request.options.arguments.is_empty() {
+        if !request.options.arguments.is_empty() && request.chore.as_deref() != Some("bench") {
             only_for.push(("--", "test"));
         }
         for (option, chore) in only_for {
@@ -130,6 +133,9 @@ fn chore(interrupt: &Interrupt) -> Result<()> {
             tested.verdict()
         }
         Some("db") => db(interrupt, options.permission, durability),
+        Some("bench") => {
+            bench::bench(&workspace, interrupt, options.permission, &options.arguments)
+        }
         Some("check") => gate::check(&workspace, interrupt, options.permission),
         Some("quickstart") => quickstart::quickstart(&workspace, interrupt),
         Some("newcomer") => newcomer::newcomer(&workspace, interrupt),

@@ -31,8 +31,8 @@ use crate::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued,
+        Settled, Store, Suspect, Wake, WakeSource,
     },
 };
 
@@ -113,6 +113,19 @@ impl Store for MemoryStore {
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
         self.with(|tables, now| insert::insert(tables, now, jobs))
+    }
+
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        self.with(|tables, now| {
+            insert::insert(tables, now, jobs)?;
+            if !claim::is_open(tables, queue, owner) {
+                return Ok(Born::Available);
+            }
+            for job in jobs {
+                claim::take(tables, now, job.id, owner);
+            }
+            Ok(Born::Claimed(now))
+        })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {

@@ -4,7 +4,6 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, AppBuilder},
@@ -50,9 +49,7 @@ pub async fn run_inline<T: Task>(app: &App, arguments: T) -> Result<T::Output> {
     })?;
     let states = Arc::clone(&app.inner().states);
     let job = inline_job::<T>(payload);
-    let ctx =
-        Ctx::new(&job, app.queue().clone(), Arc::clone(&states), CancellationToken::new(), None);
-    let invocation = Invocation { ctx, payload: job.payload, states };
+    let invocation = Invocation { ctx: Ctx::new(job, app.queue().clone(), states, None) };
     let verdict = match &T::DEF.run {
         Run::Async(body) => app.queue().scope(body(invocation)).await,
         Run::Blocking(body) => current::scope_sync(app.queue(), || body(invocation)),

@@ -81,6 +81,9 @@ impl Claimer {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);
+        if shared.is_spoiled() {
+            shared.change_owner().await?;
+        }
         let count = shared.lanes.len();
         self.turn = self.turn.wrapping_add(1);
         let mut any = false;

@@ -1,14 +1,14 @@
 //! Runs claimed jobs on the caller's runtime, and judges how each attempt ended.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
     event::Event,
     job::ClaimedJob,
     layer::Next,
-    outcome::{Failure, FailureKind, Outcome, Settlement},
+    outcome::{Failure, FailureKind, Outcome},
     queue::Queue,
     store::{Engine, TransactionBody, TransactionEnd},
     task::{AsyncTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
@@ -49,37 +49,59 @@ const DECODE_TRIES: i32 = 20;
 /// Starts jobs of a lane while there are slots; ends with the worker.
 pub(super) async fn dispatch(shared: Arc<Shared>, lane: Arc<Lane>) {
     loop {
-        let (slot, job) = tokio::select! {
+        while let Some((slot, job)) = lane.take_next() {
+            if shared.stop.is_cancelled() {
+                // It goes back with the rest of the buffer.
+                lane.put_back(job);
+                return;
+            }
+            ask_for_more(&shared, &lane);
+            start(&shared, &lane, job, slot);
+        }
+        tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            next = lane.next() => match next {
-                Some(next) => next,
-                None => return,
-            },
-        };
-        if lane.is_low() && shared.signal.is_marked(&lane.queue) {
-            shared.signal.work.notify_one();
+            () = lane.has_next() => {}
         }
-        start(&shared, &lane, job, slot);
     }
 }
 
-fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphorePermit) {
+/// Has the claim loop look if the buffer has fallen low.
+fn ask_for_more(shared: &Shared, lane: &Lane) {
+    if lane.is_low() && shared.signal.is_marked(&lane.queue) {
+        shared.signal.work.notify_one();
+    }
+}
+
+/// Starts the next job of the buffer in the slot of one that has ended: the dispatcher, on whatever
+/// thread it sleeps, need not be woken.
+fn follow(shared: &Arc<Shared>, lane: &Arc<Lane>, slot: Option<OwnedSemaphorePermit>) {
+    if let Some(slot) = slot
+        && !shared.stop.is_cancelled()
+        && let Some(job) = lane.pop()
+    {
+        ask_for_more(shared, lane);
+        start(shared, lane, job, slot);
+    }
+}
+
+/// Starts a job on the tasks' runtime.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    lane: &Arc<Lane>,
+    job: ClaimedJob,
+    slot: OwnedSemaphorePermit,
+) {
     let Some(def) = shared.registry.find(&job.task) else {
         // Only known tasks are claimed; a store that errs loses nothing here.
         shared.give_back(vec![job]);
         return;
     };
-    let token = CancellationToken::new();
-    let ctx = Ctx::new(
-        &job,
-        shared.queue.clone(),
-        Arc::clone(&shared.states),
-        token.clone(),
-        def.options.timeout,
-    );
-    let execution = Arc::new(Execution::new(&job, def, ctx, token, Some(slot)));
+    let timeout = def.options.timeout;
+    let ctx = Ctx::new(job, shared.queue.clone(), Arc::clone(&shared.states), timeout);
+    let execution = Arc::new(Execution::new(def, ctx, Some(slot)));
     shared.running.insert(Arc::clone(&execution));
+    let job = execution.job();
     if job.cancel_requested {
         shared.running.cancel(job.id);
     }
@@ -92,25 +114,30 @@ fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphor
     let span = tracing::info_span!(
         "job", id = %job.id, task = def.name, queue = lane.queue, attempt = job.attempt
     );
-    let run = run(Arc::clone(shared), job, execution).instrument(span);
-    tokio::spawn(current::scope(shared.queue.clone(), run));
+    let run = run(Arc::clone(shared), Arc::clone(lane), execution).instrument(span);
+    shared.runtime.spawn(current::scope(shared.queue.clone(), run));
 }
 
-/// One attempt from its start to its outcome.
-async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
+/// One attempt from its start to its outcome. One lives for each running job, and is made and moved
+/// as a whole: what few jobs need is boxed, so that the others stay small.
+async fn run(shared: Arc<Shared>, lane: Arc<Lane>, execution: Arc<Execution>) {
+    let job = execution.job();
     let Some(company) = company(&shared, job.solo).await else {
         shared.running.finish(&execution, || shared.settle(execution.released()));
         return;
     };
     let def = execution.def;
-    let end = attempt(&shared, &job, &execution).await;
+    let end = attempt(&shared, &execution).await;
     drop(company);
+    // Before this one leaves the list: whoever waits for the last to end misses none. And before its
+    // outcome is written: whoever is told of that finds the slot free.
+    follow(&shared, &lane, execution.take_slot());
     let took = execution.started.elapsed();
     let (outcome, written) = match end {
         End::Abandoned => return,
         End::Committed(result) => (Outcome::Completed(result), true),
-        End::Verdict(verdict) => (judge(&job, &execution, verdict), false),
-        End::Failed(failure) => (after_failure(&job, def, failure, None), false),
+        End::Verdict(verdict) => (judge(&execution, verdict), false),
+        End::Failed(failure) => (after_failure(job, def, failure, None), false),
         End::NotBegun => (Outcome::Snoozed { after: Duration::from_secs(1), failure: None }, false),
         End::Lost => {
             if shared.running.remove(&execution).is_none() {
@@ -118,27 +145,15 @@ async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
             }
             shared.queue.events().tell(|| Event::Lost { id: job.id, fence: job.fence });
             shared.let_go(job.owner);
-            execution.give_up_slot();
             shared.signal.work.notify_one();
             return;
         }
     };
     let retention = shared.retention(def, &outcome);
-    let settlement = Settlement {
-        id: job.id,
-        owner: job.owner,
-        fence: job.fence,
-        attempt: job.attempt,
-        outcome,
-        retention,
-    };
-    let facts = Facts { def, queue: job.queue.into_owned(), took, written };
+    let settlement = execution.settlement(outcome, retention);
+    let facts = Facts { def, queue: job.queue.clone(), took, written };
     // Abandoned meanwhile: whoever took it out of the list settles it, or it is lost.
-    shared.running.finish(&execution, || {
-        // Before the outcome is written: whoever is told of that finds the slot free.
-        execution.give_up_slot();
-        shared.settle(Ended { settlement, facts: Some(facts) });
-    });
+    shared.running.finish(&execution, || shared.settle(Ended { settlement, facts: Some(facts) }));
 }
 
 /// What keeps others away while a job must run alone, and lets it in beside others otherwise.
@@ -150,8 +165,8 @@ enum Company {
 async fn company(shared: &Shared, solo: bool) -> Option<Company> {
     let alone = Arc::clone(&shared.alone);
     if solo {
-        let guard = tokio::time::timeout(ALONE_WITHIN, alone.write_owned()).await.ok()?;
-        Some(Company::Alone { _others_out: guard })
+        let waiting = Box::pin(tokio::time::timeout(ALONE_WITHIN, alone.write_owned()));
+        Some(Company::Alone { _others_out: waiting.await.ok()? })
     } else {
         Some(Company::Others { _in: alone.read_owned().await })
     }
@@ -171,24 +186,24 @@ enum End {
     Abandoned,
 }
 
-async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) -> End {
-    let invocation = Invocation {
-        ctx: execution.ctx.clone(),
-        payload: job.payload.clone(),
-        states: Arc::clone(&shared.states),
-    };
+async fn attempt(shared: &Shared, execution: &Execution) -> End {
+    let invocation = Invocation { ctx: execution.ctx.clone() };
     match &execution.def.run {
         Run::Async(body) => {
-            let task = body(invocation);
-            limited(execution, Guarded(around(shared, &execution.ctx, task))).await
+            let mut task = Guarded(around(shared, &execution.ctx, body(invocation)));
+            // A task that never waits needs none of what limits the others.
+            match poll_fn(|cx| Poll::Ready(task.poll_unpin(cx))).await {
+                Poll::Ready(verdict) => verdict.map_or_else(End::Failed, End::Verdict),
+                Poll::Pending => Box::pin(limited(execution, task)).await,
+            }
         }
         Run::Blocking(body) => {
             let task = blocking(shared, *body, invocation);
-            patient(execution, Guarded(around(shared, &execution.ctx, task))).await
+            Box::pin(patient(execution, Guarded(around(shared, &execution.ctx, task)))).await
         }
         Run::AsyncTransaction(need, body) => {
-            let transaction = async_transaction(shared, job, need, *body, invocation);
-            in_transaction(execution, true, transaction).await
+            let transaction = async_transaction(shared, execution, need, *body, invocation);
+            Box::pin(in_transaction(execution, true, transaction)).await
         }
         Run::BlockingTransaction(need, body) => {
             let body = *body;
@@ -198,7 +213,8 @@ async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) 
                 let run = || if locks(&queue) { current::writing_sync(&queue, run) } else { run() };
                 guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
             }));
-            in_transaction(execution, false, transact(shared, job, need, body)).await
+            let transaction = transact(shared, execution, need, body);
+            Box::pin(in_transaction(execution, false, transaction)).await
         }
     }
 }
@@ -254,7 +270,7 @@ async fn limited(
     tokio::select! {
         biased;
         verdict = task => verdict.map_or_else(End::Failed, End::Verdict),
-        () = execution.abandoned.cancelled() => End::Abandoned,
+        () = execution.abandoned.raised() => End::Abandoned,
         failure = timeout(execution) => End::Failed(failure),
         () = cancel_grace(execution) => End::Failed(stopped()),
     }
@@ -279,7 +295,7 @@ async fn patient(
     tokio::select! {
         biased;
         end = &mut end => end,
-        () = execution.abandoned.cancelled() => End::Abandoned,
+        () = execution.abandoned.raised() => End::Abandoned,
         failure = timeout(execution) => late(execution, failure, end).await,
     }
 }
@@ -293,7 +309,7 @@ async fn late(execution: &Execution, failure: Failure, end: impl Future<Output =
             // Late, but done: to run it again would do it twice.
             other => other,
         },
-        () = execution.abandoned.cancelled() => End::Abandoned,
+        () = execution.abandoned.raised() => End::Abandoned,
     }
 }
 
@@ -301,7 +317,7 @@ async fn timeout(execution: &Execution) -> Failure {
     match execution.def.options.timeout {
         Some(limit) => {
             tokio::time::sleep(limit.saturating_sub(execution.started.elapsed())).await;
-            execution.token.cancel();
+            execution.ctx.cancel();
             let limit = humantime::format_duration(limit);
             Failure {
                 kind: FailureKind::Timeout,
@@ -314,13 +330,13 @@ async fn timeout(execution: &Execution) -> Failure {
 }
 
 async fn cancel_grace(execution: &Execution) {
-    execution.token.cancelled().await;
+    execution.ctx.cancelled().await;
     tokio::time::sleep(CANCEL_GRACE).await;
 }
 
 fn async_transaction<'a>(
     shared: &'a Shared,
-    job: &'a ClaimedJob,
+    execution: &'a Execution,
     need: &'a ConnectionNeed,
     body: AsyncTransactionFn,
     invocation: Invocation,
@@ -335,7 +351,7 @@ fn async_transaction<'a>(
             Guarded(run).await.unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
         })
     }));
-    transact(shared, job, need, body)
+    transact(shared, execution, need, body)
 }
 
 /// Whether a transaction on this queue's database keeps all others from writing.
@@ -345,20 +361,13 @@ fn locks(queue: &Queue) -> bool {
 
 fn transact<'a>(
     shared: &'a Shared,
-    job: &'a ClaimedJob,
+    execution: &'a Execution,
     need: &'a ConnectionNeed,
     body: TransactionBody,
 ) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
     let outcome = Outcome::Completed(None);
-    let retention = shared.registry.find(&job.task).and_then(|def| shared.retention(def, &outcome));
-    let settlement = Settlement {
-        id: job.id,
-        owner: job.owner,
-        fence: job.fence,
-        attempt: job.attempt,
-        outcome,
-        retention,
-    };
+    let retention = shared.retention(execution.def, &outcome);
+    let settlement = execution.settlement(outcome, retention);
     shared.store.transact((need.type_id)(), body, settlement)
 }
 
@@ -386,20 +395,21 @@ async fn in_transaction(
     let end = tokio::select! {
         biased;
         end = &mut end => end,
-        () = execution.abandoned.cancelled() => End::Abandoned,
+        () = execution.abandoned.raised() => End::Abandoned,
         failure = timeout(execution) => {
             if may_be_dropped { End::Failed(failure) } else { late(execution, failure, end).await }
         }
         () = cancel_grace(execution), if may_be_dropped => End::Failed(stopped()),
     };
     if started.elapsed() > Duration::from_secs(1) {
-        tracing::warn!(job = %execution.id, took = ?started.elapsed(), "a task's transaction was open for more than a second");
+        tracing::warn!(job = %execution.job().id, took = ?started.elapsed(), "a task's transaction was open for more than a second");
     }
     end
 }
 
 /// From verdict to outcome.
-fn judge(job: &ClaimedJob, execution: &Execution, verdict: Verdict) -> Outcome {
+fn judge(execution: &Execution, verdict: Verdict) -> Outcome {
+    let job = execution.job();
     match verdict {
         Verdict::Done(Some(result)) if result.len() > RESULT_LIMIT => {
             tracing::error!(

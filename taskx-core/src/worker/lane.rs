@@ -62,17 +62,31 @@ impl Lane {
         }
     }
 
-    /// The next job with a slot for it, waited for. The slot comes last: a lane that waits for jobs
-    /// must not seem busy, or nobody would fetch any for a lane of one slot.
-    pub(super) async fn next(&self) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
-        loop {
-            self.filled().await;
-            let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-            // While the slot was waited for, the job may have been given back.
-            if let Some(job) = self.pop() {
-                return Some((slot, job));
-            }
+    /// The next job with a slot to run in, if both are at hand.
+    pub(super) fn take_next(&self) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some((slot, self.pop()?))
+    }
+
+    /// Puts a job back that was taken and not started.
+    pub(super) fn put_back(&self, job: ClaimedJob) {
+        self.lock().jobs.push_front((job, Instant::now()));
+    }
+
+    /// Slots for so many jobs that are not in the buffer, if it is empty.
+    pub(super) fn reserve(&self, jobs: usize) -> Option<Vec<OwnedSemaphorePermit>> {
+        if !self.lock().jobs.is_empty() {
+            return None;
         }
+        let slot = || Arc::clone(&self.slots).try_acquire_owned().ok();
+        std::iter::repeat_with(slot).take(jobs).collect()
+    }
+
+    /// Waits until there are a job and a slot for it. The slot comes last and is not kept: a lane
+    /// that waits for jobs must not seem busy, or nobody would fetch any for a lane of one slot.
+    pub(super) async fn has_next(&self) {
+        self.filled().await;
+        drop(self.slots.acquire().await);
     }
 
     /// Waits until the buffer holds a job.
@@ -86,7 +100,8 @@ impl Lane {
         }
     }
 
-    fn pop(&self) -> Option<ClaimedJob> {
+    /// The next job, for a slot that is at hand.
+    pub(super) fn pop(&self) -> Option<ClaimedJob> {
         let mut buffer = self.lock();
         let (job, _) = buffer.jobs.pop_front()?;
         if buffer.jobs.is_empty()

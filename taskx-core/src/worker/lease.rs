@@ -187,7 +187,7 @@ impl Beat {
             shared.queue.run_on_io(async move { registering.change_owner().await }).await?;
         }
         let mut lost: Vec<_> =
-            shared.running.lose(owner).iter().map(|job| (job.id, job.fence)).collect();
+            shared.running.lose(owner).iter().map(|job| (job.job().id, job.job().fence)).collect();
         for lane in &shared.lanes {
             lost.extend(lane.take_of(owner).iter().map(|job| (job.id, job.fence)));
         }
@@ -273,12 +273,13 @@ impl Beat {
     /// What is long past its timeout is told once, and its slot is given to others.
     fn show_stuck(&mut self) {
         let overdue = self.shared.running.overdue(STUCK_AFTER);
-        self.stuck.retain(|id| overdue.iter().any(|job| job.id == *id));
+        self.stuck.retain(|id| overdue.iter().any(|job| job.job().id == *id));
         for job in overdue {
-            if self.stuck.insert(job.id) {
-                job.give_up_slot();
-                tracing::error!(job = %job.id, task = job.def.name, "stuck: past its timeout and does not end");
-                self.shared.queue.events().tell(|| Event::Stuck { id: job.id, task: job.def.name });
+            let id = job.job().id;
+            if self.stuck.insert(id) {
+                drop(job.take_slot());
+                tracing::error!(job = %id, task = job.def.name, "stuck: past its timeout and does not end");
+                self.shared.queue.events().tell(|| Event::Stuck { id, task: job.def.name });
             }
         }
     }

@@ -137,11 +137,20 @@ pub(super) async fn listen(shared: Arc<Shared>) {
 const POLL_BUSY: Duration = Duration::from_millis(25);
 const POLL_IDLE: Duration = Duration::from_secs(1);
 
+/// So long after the last job, jobs still count as flowing.
+const FLOWING: Duration = Duration::from_secs(2);
+
 async fn poll(shared: &Shared) {
     let mut pause = POLL_BUSY;
+    let mut last = (shared.taken_in(), Instant::now());
     loop {
         tokio::time::sleep(pause.mul_f64(0.9 + fastrand::f64() * 0.2)).await;
-        pause = if shared.is_idle() { (pause * 2).min(POLL_IDLE) } else { POLL_BUSY };
+        let taken_in = shared.taken_in();
+        if taken_in != last.0 || !shared.is_idle() {
+            last = (taken_in, Instant::now());
+        }
+        let flowing = last.1.elapsed() < FLOWING;
+        pause = if flowing { POLL_BUSY } else { (pause * 2).min(POLL_IDLE) };
         shared.signal.mark_all();
     }
 }

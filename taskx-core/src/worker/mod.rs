@@ -10,6 +10,7 @@
 //! ```
 //! Every loop ends by the same token, and none ends by an error.
 
+mod birth;
 mod claim;
 mod config;
 mod counts;
@@ -40,6 +41,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    hub::Cradle,
     inspect::Inspect,
     job::{JobState, WorkerId},
 };
@@ -189,6 +191,8 @@ fn launch(
     heartbeat: lease::Heartbeat,
 ) -> Result<WorkerHandle> {
     let io = shared.queue.io()?.handle().clone();
+    let cradle: Arc<dyn Cradle> = Arc::<Shared>::clone(&shared);
+    shared.queue.hub().offer_births(&cradle);
     let dispatch = shared
         .lanes
         .iter()

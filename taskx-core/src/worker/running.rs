@@ -1,13 +1,18 @@
 //! The jobs that a worker is executing, as its heartbeat and its shutdown see them.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{
+        HashMap,
+        hash_map::{Entry, OccupiedEntry},
+    },
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Ctx,
@@ -20,69 +25,88 @@ use crate::{
 /// A job while it executes.
 #[derive(Debug)]
 pub(super) struct Execution {
-    pub(super) id: JobId,
-    pub(super) owner: WorkerId,
-    pub(super) fence: i64,
-    pub(super) attempt: i32,
     pub(super) def: &'static TaskDef,
     pub(super) ctx: Ctx,
-    pub(super) token: CancellationToken,
-    /// Fires when the job is not waited for any more: an async task is dropped.
-    pub(super) abandoned: CancellationToken,
+    /// Raised when the job is not waited for any more: an async task is dropped.
+    pub(super) abandoned: Flag,
     pub(super) started: Instant,
     /// The slot; given up early by a job that is stuck.
     slot: Mutex<Option<OwnedSemaphorePermit>>,
-    /// Why the token fired, if by a person.
-    cancelled: Mutex<bool>,
+    /// Whether it was asked to stop by a person.
+    cancelled: AtomicBool,
 }
 
 impl Execution {
-    pub(super) fn new(
-        job: &ClaimedJob,
-        def: &'static TaskDef,
-        ctx: Ctx,
-        token: CancellationToken,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(super) fn new(def: &'static TaskDef, ctx: Ctx, slot: Option<OwnedSemaphorePermit>) -> Self {
         Self {
-            id: job.id,
-            owner: job.owner,
-            fence: job.fence,
-            attempt: job.attempt,
             def,
             ctx,
-            token,
-            abandoned: CancellationToken::new(),
+            abandoned: Flag::default(),
             started: Instant::now(),
             slot: Mutex::new(slot),
-            cancelled: Mutex::new(false),
+            cancelled: AtomicBool::new(false),
         }
     }
 
-    /// Gives the slot to others while the job goes on. Whether there was one to give.
-    pub(super) fn give_up_slot(&self) -> bool {
-        lock(&self.slot).take().is_some()
+    /// The job as it was claimed.
+    pub(super) fn job(&self) -> &ClaimedJob {
+        self.ctx.job()
+    }
+
+    /// Takes the slot out, for another job.
+    pub(super) fn take_slot(&self) -> Option<OwnedSemaphorePermit> {
+        lock(&self.slot).take()
     }
 
     /// Whether a person asked to cancel it.
     pub(super) fn was_cancelled(&self) -> bool {
-        *lock(&self.cancelled)
+        self.cancelled.load(Ordering::Acquire)
     }
 
     fn cancel(&self) {
-        *lock(&self.cancelled) = true;
-        self.token.cancel();
+        self.cancelled.store(true, Ordering::Release);
+        self.ctx.cancel();
+    }
+
+    /// The settlement of this claim.
+    pub(super) fn settlement(&self, outcome: Outcome, retention: Option<Duration>) -> Settlement {
+        let job = self.job();
+        Settlement {
+            id: job.id,
+            owner: job.owner,
+            fence: job.fence,
+            attempt: job.attempt,
+            outcome,
+            retention,
+        }
     }
 
     /// The settlement that gives it back without using an attempt.
     pub(super) fn released(&self) -> Settlement {
-        Settlement {
-            id: self.id,
-            owner: self.owner,
-            fence: self.fence,
-            attempt: self.attempt,
-            outcome: Outcome::Released,
-            retention: None,
+        self.settlement(Outcome::Released, None)
+    }
+}
+
+/// Something that happens once and can be waited for; nearly always nobody does, so it costs no
+/// memory of its own, as a token would.
+#[derive(Debug, Default)]
+pub(super) struct Flag {
+    is_raised: AtomicBool,
+    rings: Notify,
+}
+
+impl Flag {
+    fn raise(&self) {
+        self.is_raised.store(true, Ordering::Release);
+        self.rings.notify_waiters();
+    }
+
+    /// Waits until it is raised.
+    pub(super) async fn raised(&self) {
+        // Made before the look, so that what is raised in between rings.
+        let rung = self.rings.notified();
+        if !self.is_raised.load(Ordering::Acquire) {
+            rung.await;
         }
     }
 }
@@ -90,24 +114,20 @@ impl Execution {
 /// Every job that is executing.
 #[derive(Debug, Default)]
 pub(super) struct RunningJobs {
-    jobs: Mutex<HashMap<JobId, Arc<Execution>>>,
+    jobs: Mutex<Jobs>,
     /// Rings when the last one has ended.
     empty: Notify,
 }
 
 impl RunningJobs {
     pub(super) fn insert(&self, job: Arc<Execution>) {
-        lock(&self.jobs).insert(job.id, job);
+        lock(&self.jobs).insert(job.job().id, job);
     }
 
     /// Takes a job out; `None` if it was abandoned meanwhile, and then its outcome counts no more.
     pub(super) fn remove(&self, job: &Execution) -> Option<Arc<Execution>> {
         let mut jobs = lock(&self.jobs);
-        // The same job may run again under a higher fence after a rescue by ourselves.
-        if jobs.get(&job.id).is_none_or(|held| held.fence != job.fence) {
-            return None;
-        }
-        let held = jobs.remove(&job.id);
+        let held = Some(held(&mut jobs, job)?.remove());
         if jobs.is_empty() {
             self.empty.notify_waiters();
         }
@@ -119,11 +139,9 @@ impl RunningJobs {
     /// way of the outcomes.
     pub(super) fn finish(&self, job: &Execution, hand_over: impl FnOnce()) {
         let mut jobs = lock(&self.jobs);
-        if jobs.get(&job.id).is_none_or(|held| held.fence != job.fence) {
-            return;
-        }
+        let Some(held) = held(&mut jobs, job) else { return };
         hand_over();
-        jobs.remove(&job.id);
+        held.remove();
         if jobs.is_empty() {
             self.empty.notify_waiters();
         }
@@ -159,7 +177,7 @@ impl RunningJobs {
 
     /// Stops the jobs of a lost worker row: their outcomes would be refused.
     pub(super) fn lose(&self, owner: WorkerId) -> Vec<Arc<Execution>> {
-        self.take(|job| job.owner == owner)
+        self.take(|job| job.job().owner == owner)
     }
 
     /// Stops waiting for what still executes, and gives it.
@@ -171,9 +189,9 @@ impl RunningJobs {
         let mut jobs = lock(&self.jobs);
         let taken: Vec<_> = jobs.values().filter(|job| wanted(job)).cloned().collect();
         for job in &taken {
-            jobs.remove(&job.id);
-            job.token.cancel();
-            job.abandoned.cancel();
+            jobs.remove(&job.job().id);
+            job.ctx.cancel();
+            job.abandoned.raise();
         }
         if jobs.is_empty() {
             self.empty.notify_waiters();
@@ -187,7 +205,8 @@ impl RunningJobs {
         jobs.values()
             .filter_map(|job| {
                 let text = job.ctx.take_progress()?;
-                Some(Progress { id: job.id, owner: job.owner, fence: job.fence, text })
+                let ClaimedJob { id, owner, fence, .. } = *job.job();
+                Some(Progress { id, owner, fence, text })
             })
             .collect()
     }
@@ -201,6 +220,20 @@ impl RunningJobs {
             })
             .cloned()
             .collect()
+    }
+}
+
+type Jobs = HashMap<JobId, Arc<Execution>>;
+
+/// The entry of a job, unless it was taken out. The same job may run again under a higher fence
+/// after a rescue by ourselves.
+fn held<'a>(
+    jobs: &'a mut Jobs,
+    job: &Execution,
+) -> Option<OccupiedEntry<'a, JobId, Arc<Execution>>> {
+    match jobs.entry(job.job().id) {
+        Entry::Occupied(entry) if entry.get().job().fence == job.job().fence => Some(entry),
+        _ => None,
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Ended {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) def: &'static TaskDef,
-    pub(super) queue: String,
+    pub(super) queue: Arc<str>,
     pub(super) took: Duration,
     /// Whether the outcome was written by the task's own transaction.
     pub(super) written: bool,
@@ -51,10 +51,10 @@ pub(super) fn channel() -> (mpsc::UnboundedSender<Ended>, Outcomes) {
 pub(super) async fn run(shared: Arc<Shared>, mut outcomes: Outcomes) {
     let mut batch = Vec::new();
     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
-        let (each, together): (Vec<_>, Vec<_>) = batch.drain(..).partition(wants_its_own);
-        write(&shared, together).await;
+        let each: Vec<Ended> = batch.extract_if(.., |ended| wants_its_own(ended)).collect();
+        write(&shared, &mut batch).await;
         for ended in each {
-            write(&shared, vec![ended]).await;
+            write(&shared, &mut vec![ended]).await;
         }
     }
 }
@@ -63,22 +63,21 @@ fn wants_its_own(ended: &Ended) -> bool {
     ended.facts.as_ref().is_some_and(|facts| facts.def.options.settle == SettleMode::Each)
 }
 
-async fn write(shared: &Shared, batch: Vec<Ended>) {
+/// Writes a batch, and empties it.
+async fn write(shared: &Shared, batch: &mut Vec<Ended>) {
     if batch.is_empty() {
         return;
     }
-    let (written, open): (Vec<_>, Vec<_>) = batch
-        .into_iter()
-        .partition(|ended| ended.facts.as_ref().is_some_and(|facts| facts.written));
-    for ended in &written {
-        tell(shared, ended, Settled::Done);
+    let count = batch.len();
+    let is_written = |ended: &mut Ended| ended.facts.as_ref().is_some_and(|facts| facts.written);
+    for ended in batch.extract_if(.., is_written) {
+        tell(shared, &ended.settlement, ended.facts.as_ref(), Settled::Done);
     }
     let (settlements, facts): (Vec<_>, Vec<_>) =
-        open.into_iter().map(|ended| (ended.settlement, ended.facts)).unzip();
+        batch.drain(..).map(|ended| (ended.settlement, ended.facts)).unzip();
     let answers = settle(shared, &settlements).await;
-    let count = settlements.len() + written.len();
-    for ((settlement, facts), settled) in settlements.into_iter().zip(facts).zip(answers) {
-        tell(shared, &Ended { settlement, facts }, settled);
+    for ((settlement, facts), settled) in settlements.iter().zip(&facts).zip(answers) {
+        tell(shared, settlement, facts.as_ref(), settled);
     }
     shared.settled(count);
     // Slots' worth of jobs may be claimed again, and somebody may wait for idleness.
@@ -152,8 +151,7 @@ async fn set_aside(shared: &Shared, bad: &Settlement, error: &Error) -> Settled 
 }
 
 /// Tells what became of an outcome.
-fn tell(shared: &Shared, ended: &Ended, settled: Settled) {
-    let Ended { settlement, facts } = ended;
+fn tell(shared: &Shared, settlement: &Settlement, facts: Option<&Facts>, settled: Settled) {
     let id = settlement.id;
     shared.let_go(settlement.owner);
     shared.counters.count(&settlement.outcome, settled);
@@ -185,7 +183,7 @@ fn tell(shared: &Shared, ended: &Ended, settled: Settled) {
         shared.queue.events().tell(|| Event::Finished {
             id,
             task: facts.def.name,
-            queue: facts.queue.clone(),
+            queue: facts.queue.to_string(),
             state,
             took: facts.took,
         });

@@ -59,12 +59,16 @@ pub(super) struct Shared {
     owners: Mutex<Owners>,
     outcomes: Mutex<Option<mpsc::UnboundedSender<Ended>>>,
     unsettled: AtomicUsize,
+    /// Jobs claimed since the start; it may wrap.
+    taken_in: AtomicUsize,
 }
 
 /// The worker's rows: the one that it claims under, and former ones that still hold jobs.
 #[derive(Debug)]
 struct Owners {
     current: WorkerId,
+    /// Whether an answer to jobs held by the current one was lost.
+    spoiled: bool,
     /// Jobs claimed and not settled yet, by row.
     held: HashMap<WorkerId, usize>,
 }
@@ -104,9 +108,14 @@ impl Shared {
             app: app.name().map(ToOwned::to_owned),
             service: inner.service.clone(),
             version: inner.version.clone(),
-            owners: Mutex::new(Owners { current, held: HashMap::from([(current, 0)]) }),
+            owners: Mutex::new(Owners {
+                current,
+                spoiled: false,
+                held: HashMap::from([(current, 0)]),
+            }),
             outcomes: Mutex::new(Some(outcomes)),
             unsettled: AtomicUsize::new(0),
+            taken_in: AtomicUsize::new(0),
         })
     }
 
@@ -118,6 +127,33 @@ impl Shared {
     /// The row that the worker claims under.
     pub(super) fn owner(&self) -> WorkerId {
         lock(&self.owners).current
+    }
+
+    /// Counts jobs as held by the row that is claimed under; `None` if it must not be any more.
+    pub(super) fn hold_current(&self, jobs: usize) -> Option<WorkerId> {
+        let mut owners = lock(&self.owners);
+        if owners.spoiled {
+            return None;
+        }
+        let current = owners.current;
+        *owners.held.entry(current).or_default() += jobs;
+        Some(current)
+    }
+
+    /// Nothing more may be claimed under this row: an answer was lost.
+    pub(super) fn spoil(&self, owner: WorkerId) {
+        let mut owners = lock(&self.owners);
+        if owners.current == owner {
+            owners.spoiled = true;
+            drop(owners);
+            // The claim loop changes it.
+            self.signal.mark_all();
+        }
+    }
+
+    /// Whether the row that is claimed under must be changed first.
+    pub(super) fn is_spoiled(&self) -> bool {
+        lock(&self.owners).spoiled
     }
 
     /// Every row of the worker.
@@ -147,6 +183,7 @@ impl Shared {
         self.register(fresh).await?;
         let mut owners = lock(&self.owners);
         owners.current = fresh;
+        owners.spoiled = false;
         owners.held.insert(fresh, 0);
         Ok(fresh)
     }
@@ -168,7 +205,13 @@ impl Shared {
 
     /// Counts claimed jobs as held.
     pub(super) fn hold(&self, owner: WorkerId, jobs: usize) {
+        self.taken_in.fetch_add(jobs, Ordering::Relaxed);
         *lock(&self.owners).held.entry(owner).or_default() += jobs;
+    }
+
+    /// Jobs claimed since the start, for telling whether there were any meanwhile.
+    pub(super) fn taken_in(&self) -> usize {
+        self.taken_in.load(Ordering::Relaxed)
     }
 
     /// Counts a job as held no more.

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use diesel::{QueryResult, connection::LoadConnection, pg::Pg};
 use diesel_async::AsyncConnectionCore;
 use taskx_core::{
-    job::{JobExtras, NewJob, RunAt},
+    job::{JobExtras, NewJob, RunAt, WorkerId},
     store::Inserted,
 };
 
 use crate::{
-    postgres::statements::path::{InsertChecked, InsertFull, InsertPlain, NotifyQueues},
+    postgres::statements::path::{
+        InsertChecked, InsertClaimed, InsertFull, InsertPlain, NotifyQueues,
+    },
     rows::ExtrasRow,
     settlement::micros,
     statement::{Sql, Statement},
@@ -83,6 +85,30 @@ impl<'a> Batch<'a> {
     /// What tells the listeners of its queues.
     pub(super) fn notification(&self) -> Statement<NotifyQueues, (&[&'a str],)> {
         NotifyQueues::with((&self.queues,))
+    }
+}
+
+/// Jobs that a worker shall hold from their birth on, as columns.
+pub(super) struct Births<'a>(Plain<'a>);
+
+impl<'a> Births<'a> {
+    pub(super) fn of(jobs: &'a [NewJob]) -> Self {
+        let mut plain = Plain::default();
+        jobs.iter().for_each(|job| plain.push(job));
+        Self(plain)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the binds of one statement, in their order")]
+    pub(super) fn statement<'s>(
+        &'s self,
+        queue: &'s str,
+        owner: WorkerId,
+    ) -> Statement<
+        InsertClaimed,
+        (&'s [DbId], &'s [&'a str], &'s [i16], &'s [i32], DbId, &'s str, &'s [&'a str]),
+    > {
+        let Plain { ids, tasks, priorities, max_attempts, payloads, .. } = &self.0;
+        InsertClaimed::with((ids, tasks, priorities, max_attempts, owner.into(), queue, payloads))
     }
 }
 

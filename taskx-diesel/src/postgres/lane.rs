@@ -5,7 +5,11 @@
 //! whose call was dropped half-way, timed out or lost its server is closed: nobody knows what it is
 //! in the middle of.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use deadpool::{
     Runtime,
@@ -16,10 +20,11 @@ use diesel::{
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
+use futures_util::future::BoxFuture;
 use taskx_core::error::{Error, ErrorKind, Result};
 
 use crate::{
-    error::error_from_diesel,
+    error::{Doing, error_from_diesel},
     postgres::session::{Life, Session, Target},
 };
 
@@ -54,7 +59,11 @@ pub(super) struct Lane {
 struct Maker {
     target: Arc<Target>,
     settings: String,
+    /// What each new connection does before it is used.
+    prepare: OnceLock<Prepare>,
 }
+
+type Prepare = fn(&mut AsyncPgConnection) -> BoxFuture<'_, QueryResult<()>>;
 
 /// A place in a lane. Its connection is out only while a plain fn has it.
 struct Slot {
@@ -67,7 +76,10 @@ impl Manager for Maker {
     type Error = Error;
 
     async fn create(&self) -> Result<Slot> {
-        let Session { conn, life } = self.target.open(&self.settings).await?;
+        let Session { mut conn, life } = self.target.open(&self.settings).await?;
+        if let Some(prepare) = self.prepare.get() {
+            prepare(&mut conn).await.doing("set up a connection to PostgreSQL")?;
+        }
         Ok(Slot { conn: Some(conn), life })
     }
 
@@ -88,7 +100,11 @@ impl Lane {
         limit: Duration,
         settings: impl Into<String>,
     ) -> Result<Self> {
-        let maker = Maker { target: Arc::clone(target), settings: settings.into() };
+        let maker = Maker {
+            target: Arc::clone(target),
+            settings: settings.into(),
+            prepare: OnceLock::new(),
+        };
         let pool = Pool::builder(maker)
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
@@ -99,6 +115,13 @@ impl Lane {
                     .with_source(error)
             })?;
         Ok(Self { pool, limit })
+    }
+
+    /// The lane with something that each new connection does before it is used.
+    pub(super) fn prepared_by(self, prepare: Prepare) -> Self {
+        // Set once, before the first connection.
+        let _ = self.pool.manager().prepare.set(prepare);
+        self
     }
 
     /// Runs `work` on a connection, each of its statements its own transaction.

@@ -28,21 +28,21 @@ mod tls;
 mod transact;
 mod workers;
 
-use std::{any::TypeId, collections::HashSet, fmt, sync::Arc, time::Duration};
+use std::{any::TypeId, collections::HashSet, fmt, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future;
+use futures_util::future::{self, BoxFuture, Either};
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     job::{ClaimedJob, JobId, NewJob, WorkerId},
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued,
+        Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc;
@@ -134,7 +134,7 @@ impl Lanes {
         Ok(Self {
             claim: lane(2, &format!("{PATH}{CLAIM}"))?,
             settle: lane(2, PATH)?,
-            insert: lane(1, PATH)?,
+            insert: lane(1, PATH)?.prepared_by(prepare_telling),
             heart: lane(1, "")?,
             general: lane(3, "")?,
             tasks: lane(options.task_connections, TASKS)?,
@@ -231,6 +231,22 @@ impl Store for PgStore {
             lane.run(doing, async |conn| insert_and_tell(conn, &batch).await).await?
         };
         Ok(insert::answers(jobs, stored))
+    }
+
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let batch = insert::Births::of(jobs);
+        let rows: Vec<(bool, DbTime)> = self
+            .lanes
+            .insert
+            .run("insert claimed jobs", async |conn| batch.statement(queue, owner).load(conn).await)
+            .await?;
+        match rows.as_slice().first() {
+            Some((true, since)) => Ok(Born::Claimed(since.0)),
+            _ => {
+                self.notify(&[queue]).await;
+                Ok(Born::Available)
+            }
+        }
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
@@ -403,19 +419,34 @@ impl Store for PgStore {
 
 /// Inserts a batch in one statement and tells the listeners in the next. Both are sent at once, each
 /// its own transaction: a notification inside the insert's would hold a lock of the whole database
-/// while the commit waits for the disk, and after it would cost a round trip.
+/// while the commit waits for the disk, and after it would cost a round trip. Its answer is not
+/// waited for: the server has it even if this process ends now.
 async fn insert_and_tell(
     conn: &mut AsyncPgConnection,
     batch: &insert::Batch<'_>,
 ) -> QueryResult<HashSet<DbId>> {
     let conn: &AsyncPgConnection = conn;
     let (mut here, mut there) = (conn, conn);
+    let insert = pin!(batch.insert(&mut here));
+    // Sent when it is first polled, since `prepare_telling` has prepared it.
     let tell = batch.notification().execute(&mut there);
-    let (stored, told) = future::join(batch.insert(&mut here), tell).await;
-    if let Err(error) = told {
-        tracing::debug!(%error, "listeners were not told; they will poll");
+    match future::select(insert, tell).await {
+        Either::Left((stored, _)) => stored,
+        Either::Right((told, insert)) => {
+            if let Err(error) = told {
+                tracing::debug!(%error, "listeners were not told; they will poll");
+            }
+            insert.await
+        }
     }
-    stored
+}
+
+/// Makes a connection ready to tell listeners without waiting for it.
+fn prepare_telling(conn: &mut AsyncPgConnection) -> BoxFuture<'_, QueryResult<()>> {
+    Box::pin(async move {
+        let none: &[&str] = &[];
+        path::NotifyQueues::with((none,)).execute(conn).await.map(drop)
+    })
 }
 
 /// Microseconds of a one-row answer as a duration; what is past is no wait.

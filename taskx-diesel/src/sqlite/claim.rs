@@ -1,6 +1,6 @@
 //! Claiming jobs.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use diesel::{
     QueryResult, RunQueryDsl, SqliteConnection,
@@ -96,7 +96,7 @@ statement! {
 #[derive(Debug)]
 pub(super) struct Wanted {
     owner: WorkerId,
-    queue: Cow<'static, str>,
+    queue: Arc<str>,
     /// JSON array of the tasks' names.
     tasks: Arc<str>,
     limit: i32,
@@ -119,9 +119,18 @@ impl Wanted {
 
     fn front(&self, conn: &mut SqliteConnection, most_solo: i16) -> QueryResult<Vec<ClaimRow>> {
         let (priority, id) = self.after;
-        Front::with((self.queue.as_ref(), priority, id, &*self.tasks, most_solo, self.limit))
-            .load(conn)
+        Front::with((&*self.queue, priority, id, &*self.tasks, most_solo, self.limit)).load(conn)
     }
+}
+
+/// Whether a worker may claim from a queue.
+pub(super) fn is_open(
+    conn: &mut SqliteConnection,
+    owner: WorkerId,
+    queue: &str,
+) -> QueryResult<bool> {
+    let open: Vec<i32> = Gate::with((DbId::from(owner), queue)).load(conn)?;
+    Ok(!open.is_empty())
 }
 
 /// Claims what is wanted, in the order (priority, id).
@@ -130,11 +139,10 @@ pub(super) fn claim(
     now: DbTime,
     wanted: &Wanted,
 ) -> QueryResult<Vec<ClaimedJob>> {
-    let owner = DbId::from(wanted.owner);
-    let open: Vec<i32> = Gate::with((owner, wanted.queue.as_ref())).load(conn)?;
-    if open.is_empty() {
+    if !is_open(conn, wanted.owner, &wanted.queue)? {
         return Ok(Vec::new());
     }
+    let owner = DbId::from(wanted.owner);
     let mut rows = wanted.front(conn, 1)?;
     if rows.first().is_some_and(|row| row.solo != 0) {
         rows.truncate(1);
@@ -147,7 +155,7 @@ pub(super) fn claim(
         [only] => TakeOne::with((owner, now, only.id)).execute(conn)?,
         [.., last] => {
             let (priority, id) = wanted.after;
-            let (queue, tasks) = (wanted.queue.as_ref(), &*wanted.tasks);
+            let (queue, tasks) = (&*wanted.queue, &*wanted.tasks);
             let values = (owner, now, queue, priority, id, tasks, 0, last.priority, last.id);
             Take::with(values).execute(conn)?
         }

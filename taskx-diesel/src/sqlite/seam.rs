@@ -13,8 +13,8 @@ use taskx_core::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued,
+        Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -51,6 +51,21 @@ impl Store for SqliteStore {
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
         let jobs = jobs.to_vec();
         self.writer.write("insert jobs", move |conn, now| insert::insert(conn, now, &jobs)).await
+    }
+
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let (jobs, queue) = (jobs.to_vec(), queue.to_owned());
+        self.writer
+            .write("insert claimed jobs", move |conn, now| {
+                if claim::is_open(conn, owner, &queue)? {
+                    insert::insert_claimed(conn, now, &jobs, owner)?;
+                    Ok(Born::Claimed(now.0))
+                } else {
+                    insert::insert(conn, now, &jobs)?;
+                    Ok(Born::Available)
+                }
+            })
+            .await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {

@@ -13,6 +13,7 @@ use taskx_core::{
     store::Settled,
 };
 
+use super::alike;
 use crate::{
     schema::sql_types::{TaskxId, TaskxTime},
     settlement::{FailureRow, Place, Plan},
@@ -148,7 +149,11 @@ pub(super) fn settle<C>(
 where
     C: LoadConnection<Backend = Sqlite>,
 {
-    batch.iter().map(|settlement| settle_one(conn, now, settlement)).collect()
+    let done = alike::settle(conn, now, batch)?;
+    let each = batch.iter().enumerate().map(|(place, settlement)| {
+        if done.contains(&place) { Ok(Settled::Done) } else { settle_one(conn, now, settlement) }
+    });
+    each.collect()
 }
 
 /// Settles one attempt.

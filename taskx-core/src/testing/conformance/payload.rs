@@ -178,10 +178,10 @@ pub async fn queues_are_told_apart_letter_for_letter(store: &dyn Store) {
     store.insert(&jobs).await.unwrap();
     let owner = worker(store).await;
     for new in &jobs {
-        let claim = Claim { queue: new.queue.clone(), ..request(owner, 10) };
+        let claim = Claim { queue: (*new.queue).into(), ..request(owner, 10) };
         let claimed = store.claim(&claim).await.unwrap();
         assert_eq!(claimed.len(), 1, "queue {:?}", new.queue);
-        assert_eq!((claimed[0].id, &claimed[0].queue), (new.id, &new.queue));
+        assert_eq!((claimed[0].id, &*claimed[0].queue), (new.id, &*new.queue));
         assert_eq!(find(store, new.id).await.queue, new.queue);
     }
 }

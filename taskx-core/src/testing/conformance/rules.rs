@@ -21,6 +21,15 @@ macro_rules! conformance {
                 attempts_go_with_a_deleted_job
                 a_forgotten_job_leaves_no_attempts
             }
+            birth(store) {
+                a_job_born_claimed_is_held
+                a_job_born_claimed_is_settled
+                a_batch_is_born_as_a_whole
+                a_dead_worker_gets_no_birth
+                a_paused_queue_gives_no_birth
+                a_retired_worker_gives_births_back
+                a_dead_workers_births_are_rescued
+            }
             cancel(store) {
                 a_waiting_job_is_cancelled_at_once
                 a_cancelled_job_does_not_run
@@ -364,6 +373,7 @@ macro_rules! conformance {
                 a_stranger_settles_nothing
                 a_waiting_job_is_not_settled
                 a_lost_settlement_harms_no_other
+                a_large_batch_settles_each_by_itself
                 a_repeated_end_is_already_written
                 an_end_of_another_claim_is_lost
                 a_repeated_return_is_already_written
