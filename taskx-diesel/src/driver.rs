@@ -38,10 +38,32 @@ inventory::submit!(DriverDef { engine: Engine::Mysql, connect: mysql });
 
 #[cfg(feature = "mysql")]
 fn mysql(options: ConnectOptions) -> Connecting {
+    use std::time::Duration;
+
     use crate::{MysqlOptions, MysqlStore};
 
     Box::pin(async move {
-        let store = MysqlStore::connect(&options.url, MysqlOptions::default()).await?;
+        // A statement gives up well before the lease that it may have to renew.
+        let usual = MysqlOptions::default();
+        let limit = (options.lease / 3).clamp(Duration::from_secs(1), usual.statement_timeout);
+        let settings = MysqlOptions { statement_timeout: limit, ..usual };
+        let store = MysqlStore::connect(&options.url, settings).await?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_engine_has_one_driver() {
+        let engines: Vec<Engine> = inventory::iter::<DriverDef>().map(|def| def.engine).collect();
+        for (place, engine) in engines.iter().enumerate() {
+            assert!(!engines[..place].contains(engine), "two drivers for {engine}");
+        }
+        assert_eq!(engines.contains(&Engine::Sqlite), cfg!(feature = "sqlite"));
+        assert_eq!(engines.contains(&Engine::Postgres), cfg!(feature = "postgres"));
+        assert_eq!(engines.contains(&Engine::Mysql), cfg!(feature = "mysql"));
+    }
 }

@@ -31,11 +31,7 @@ mod workers;
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel_async::AsyncMysqlConnection;
-use taskx_core::{
-    driver::{ConnectOptions, DriverDef},
-    error::Result,
-    store::{Engine, Store},
-};
+use taskx_core::{error::Result, store::Store};
 
 pub use self::transactions::MysqlConn;
 use self::{connect::Target, pool::Pools, presence::Presence, transactions::Transactions};
@@ -119,21 +115,5 @@ impl fmt::Debug for MysqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the URL: it holds a password.
         f.debug_struct("MysqlStore").finish_non_exhaustive()
-    }
-}
-
-/// A statement gives up well before the lease that it may have to renew.
-fn options_for(lease: Duration) -> MysqlOptions {
-    let limit = (lease / 3).clamp(Duration::from_secs(1), Duration::from_secs(30));
-    MysqlOptions { statement_timeout: limit, ..MysqlOptions::default() }
-}
-
-inventory::submit! {
-    DriverDef {
-        engine: Engine::Mysql,
-        connect: |ConnectOptions { url, lease, .. }| Box::pin(async move {
-            let store = MysqlStore::connect(&url, options_for(lease)).await?;
-            Ok(Arc::new(store) as Arc<dyn Store>)
-        }),
     }
 }
