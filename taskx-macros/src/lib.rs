@@ -22,31 +22,31 @@ use proc_macro::TokenStream;
 
 use crate::attribute::Attribute;
 
-#[doc = include_str!("../docs/task.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/task.md"))]
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Attribute::Task, options.into(), &item.into()).into()
 }
 
-#[doc = include_str!("../docs/cron_task.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/cron_task.md"))]
 #[proc_macro_attribute]
 pub fn cron_task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Attribute::Cron, options.into(), &item.into()).into()
 }
 
-#[doc = include_str!("../docs/date_task.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/date_task.md"))]
 #[proc_macro_attribute]
 pub fn date_task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Attribute::Date, options.into(), &item.into()).into()
 }
 
-#[doc = include_str!("../docs/interval_task.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/interval_task.md"))]
 #[proc_macro_attribute]
 pub fn interval_task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Attribute::Interval, options.into(), &item.into()).into()
 }
 
-#[doc = include_str!("../docs/main.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/main.md"))]
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     main_fn::expand(options.into(), &item.into()).into()

@@ -71,7 +71,7 @@ pub(crate) fn ci(
     report.step("tests", || {
         let options = test::Options { permission, ..Default::default() };
         let tested = test(workspace, interrupt, &options)?;
-        counts = Some(tested.counts);
+        counts = Some(tested.counts.clone());
         tested.verdict()
     })?;
     report.step("quick start", || quickstart(workspace, interrupt))?;

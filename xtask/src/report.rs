@@ -46,7 +46,7 @@ impl Report {
         self.interrupt.check()
     }
 
-    /// Prints one line a step.
+    /// Prints one line a step, and again what was wrong: a reader of a long log looks at its end.
     ///
     /// # Errors
     /// When any step failed.
@@ -55,6 +55,9 @@ impl Report {
         for Step { name, took, failure } in &self.steps {
             let verdict = if failure.is_none() { "ok    " } else { "FAILED" };
             eprintln!("{verdict} {:>7.1} s  {name}", took.as_secs_f64());
+            if let Some(failure) = failure {
+                eprintln!("    {failure}");
+            }
         }
         let failed: Vec<&str> = self
             .steps

@@ -50,7 +50,7 @@ impl Tested {
         if self.complaints.is_empty() {
             return Ok(());
         }
-        bail!("{}", self.complaints.join("; "))
+        bail!("{}", self.complaints.join("\n"))
     }
 }
 
@@ -94,9 +94,9 @@ pub(crate) fn test(
     let mut tested = Tested { counts: Counts::default(), complaints: Vec::new() };
     let mut runs = Vec::new();
     for Part { name, counts, complaint } in outcome? {
+        runs.push(format!("{} by {name}", counts.passed + counts.failed));
         tested.counts += counts;
         tested.complaints.extend(complaint);
-        runs.push(format!("{} by {name}", counts.passed + counts.failed));
     }
     if tested.counts.passed == 0 {
         tested.complaints.push("no test passed".to_owned());
@@ -118,10 +118,12 @@ struct Part {
 
 impl Part {
     fn new(name: &'static str, counts: Counts, status: ExitStatus) -> Self {
+        let failures: String =
+            counts.failures.iter().map(|failure| format!("\n    {failure}")).collect();
         let complaint = match counts.failed {
             0 => (!status.success()).then(|| format!("{name}: {status}")),
-            1 => Some(format!("1 test failed by {name}")),
-            failed => Some(format!("{failed} tests failed by {name}")),
+            1 => Some(format!("1 test failed by {name}:{failures}")),
+            failed => Some(format!("{failed} tests failed by {name}:{failures}")),
         };
         Self { name, counts, complaint }
     }
