@@ -80,20 +80,20 @@ impl Pictures {
         Ok(picture)
     }
 
-    /// Scales a picture down to fit into a square and keeps it as a JPEG. A smaller one stays as
-    /// it is.
+    /// Scales a picture down to fit into a square, keeps it as a JPEG and gives it. A smaller one
+    /// keeps its size.
     pub(crate) fn write_thumbnail(
         &self,
         id: Uuid,
         edge: Edge,
-        original: &DynamicImage,
-    ) -> ImageResult<()> {
-        let largest = original.width().max(original.height());
-        let side = edge.0.min(largest);
-        let thumbnail = original.resize(side, side, FilterType::Triangle).into_rgb8();
+        picture: &DynamicImage,
+    ) -> ImageResult<DynamicImage> {
+        let side = edge.0.min(picture.width().max(picture.height()));
+        let thumbnail = picture.resize(side, side, FilterType::Triangle).into_rgb8();
         let mut bytes = Vec::new();
         thumbnail.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
-        Ok(self.write(&self.thumbnail(id, edge), &bytes)?)
+        self.write(&self.thumbnail(id, edge), &bytes)?;
+        Ok(thumbnail.into())
     }
 
     /// Where a thumbnail is.

@@ -27,13 +27,14 @@ pub(crate) fn thumbnail_task(picture: Uuid, pictures: &Pictures, ctx: &Ctx) -> a
     ctx.progress(0, "reading the picture");
     let bytes = pictures.read(picture)?;
     // The disk may answer the next time; a broken picture stays one.
-    let original =
+    let mut scaled =
         Pictures::decode(&bytes).map_err(|broken| Discard::because(broken.to_string()))?;
     for (done, edge) in (1..).zip(Edge::ALL) {
         if ctx.is_cancelled() {
             return Err(Cancel::because("asked to stop").into());
         }
-        pictures.write_thumbnail(picture, edge, &original)?;
+        // Each from the one before: the original is large.
+        scaled = pictures.write_thumbnail(picture, edge, &scaled)?;
         ctx.progress(10 + done * 30, format!("{edge} pixels"));
     }
     Ok(())
