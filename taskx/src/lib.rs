@@ -81,7 +81,7 @@ pub use taskx_core::{
     layer::{Layer, Next},
     queue::Queue,
     retry::Backoff,
-    schedule::ScheduleInfo,
+    schedule::{ScheduleInfo, ScheduleSource},
     schedules::{NewSchedule, Schedules},
     store::Engine,
     task::Overlap,

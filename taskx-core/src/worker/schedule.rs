@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use taskx_schedule::{Due, DueRule, Trigger};
 
 use super::{claim::Trouble, shared::Shared};
@@ -118,8 +118,7 @@ impl Scheduler {
                 .with_source(e)
         })?;
         let trigger = trigger.anchored_at(schedule.created_at);
-        let position =
-            schedule.last_slot.unwrap_or_else(|| trigger.first_position(schedule.created_at));
+        let position = position(schedule, &trigger);
         let rule = DueRule { misfire: options.misfire, grace: options.grace, ..DueRule::default() };
         let mut due = trigger.due(position, schedule.now, &rule);
         let passed_over = pass_over(&mut due, &options, schedule.overlapping);
@@ -149,6 +148,14 @@ impl Scheduler {
     }
 }
 
+/// Slots after this time count. The stored next slot bounds it too: no slot before that one is owed,
+/// for a changed trigger begins with what comes after the change.
+fn position(schedule: &DueSchedule, trigger: &Trigger) -> DateTime<Utc> {
+    let past = schedule.last_slot.unwrap_or_else(|| trigger.first_position(schedule.created_at));
+    let before = |next: DateTime<Utc>| next.checked_sub_signed(TimeDelta::microseconds(1));
+    schedule.next_slot.and_then(before).map_or(past, |before| before.max(past))
+}
+
 /// Takes out the slots that the overlap policy forbids; answers how many slots are passed over
 /// (those lost to the misfire policy count as one, for nobody counts a million seconds).
 fn pass_over(due: &mut Due, options: &ScheduleOptions, overlapping: bool) -> i64 {
@@ -167,7 +174,7 @@ fn job(schedule: &DueSchedule, options: &ScheduleOptions, slot: DateTime<Utc>) -
     job.priority = options.priority;
     job.max_attempts = i32::from(options.max_attempts);
     let jitter = options.jitter.mul_f64(fastrand::f64());
-    job.run_at = chrono::TimeDelta::from_std(jitter)
+    job.run_at = TimeDelta::from_std(jitter)
         .ok()
         .and_then(|jitter| slot.checked_add_signed(jitter))
         .map_or(RunAt::Now, RunAt::At);

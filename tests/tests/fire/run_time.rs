@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use chrono::{TimeDelta, Timelike};
 use rstest::rstest;
 use taskx::{
-    Actor, ErrorKind,
+    Actor, ErrorKind, Overlap, ScheduleSource,
     prelude::*,
     schedule::{CronTrigger, IntervalTrigger, Misfire, Trigger},
 };
-use taskx_core::{schedule::ScheduleSource, task::Overlap};
 use taskx_tests::{Engine, SOON, eventually};
 
 use crate::fired;
