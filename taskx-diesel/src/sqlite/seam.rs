@@ -198,7 +198,7 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self, wake: UnboundedSender<Wake>) -> WakeSource {
-        self.writer.watch(wake);
+        self.writer.watch(wake).await;
         WakeSource::Messages
     }
 

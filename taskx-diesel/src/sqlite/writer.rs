@@ -70,7 +70,8 @@ enum Command {
     Write(Box<dyn Request>),
     /// Work that begins its own transaction.
     Alone(Alone),
-    Watch(UnboundedSender<Wake>),
+    /// The watcher, and where to say that the watch is under way.
+    Watch(UnboundedSender<Wake>, oneshot::Sender<()>),
 }
 
 /// A write that can be run again until it is committed.
@@ -131,7 +132,7 @@ impl Writer {
         conn: SqliteConnection,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
-        let work = Loop { location, clock, conn: Some(conn), watchers: Vec::new(), version: 0 };
+        let work = Loop { location, clock, conn: Some(conn), watchers: Vec::new(), version: None };
         let thread = thread::Builder::new()
             .name("taskx-sqlite-writer".to_owned())
             .spawn(move || work.run(&receiver))
@@ -173,10 +174,13 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(stopped(doing)))
     }
 
-    /// Tells `wake` of other connections' commits until it is closed.
-    pub(super) fn watch(&self, wake: UnboundedSender<Wake>) {
+    /// Tells `wake` of other connections' commits from when this returns until it is closed.
+    pub(super) async fn watch(&self, wake: UnboundedSender<Wake>) {
+        let (reply, begun) = oneshot::channel();
         // A writer that stopped tells nothing more.
-        drop(self.send(Command::Watch(wake), "watch"));
+        if self.send(Command::Watch(wake, reply), "watch").is_ok() {
+            drop(begun.await);
+        }
     }
 
     fn send(&self, command: Command, doing: &str) -> Result<()> {
@@ -204,8 +208,8 @@ struct Loop {
     /// `None` after the file went away or a request panicked; opened again when it is needed.
     conn: Option<SqliteConnection>,
     watchers: Vec<UnboundedSender<Wake>>,
-    /// The last `data_version` that was told.
-    version: i32,
+    /// The last `data_version` that was told; each connection counts on its own.
+    version: Option<i32>,
 }
 
 impl Loop {
@@ -221,9 +225,14 @@ impl Loop {
                         self.commit(std::mem::take(&mut batch));
                         self.alone(work);
                     }
-                    Command::Watch(wake) => {
-                        self.version = self.look().unwrap_or_default();
+                    Command::Watch(wake, begun) => {
+                        // Those who watch already must not miss what comes before this look.
+                        if self.watchers.is_empty() {
+                            self.version = self.look();
+                        }
                         self.watchers.push(wake);
+                        // A watcher that gave up meanwhile is found closed.
+                        drop(begun.send(()));
                     }
                 }
                 if batch.len() < BATCH {
@@ -258,8 +267,8 @@ impl Loop {
         }
         // A look that fails may have missed something: better one wake too many.
         let version = self.look();
-        if version.is_none_or(|version| version != self.version) {
-            self.version = version.unwrap_or_default();
+        if version.is_none() || version != self.version {
+            self.version = version;
             self.watchers.retain(|wake| wake.send(Wake::Any).is_ok());
         }
     }
@@ -277,7 +286,10 @@ impl Loop {
         }
         let conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.location.connect()?,
+            None => {
+                self.version = None;
+                self.location.connect()?
+            }
         };
         Ok(self.conn.insert(conn))
     }
@@ -368,7 +380,47 @@ impl fmt::Debug for Command {
         f.write_str(match self {
             Self::Write(_) => "Write",
             Self::Alone(_) => "Alone",
-            Self::Watch(_) => "Watch",
+            Self::Watch(..) => "Watch",
         })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::{
+        future::{Future, poll_fn},
+        pin::{Pin, pin},
+        task::Poll,
+    };
+
+    use taskx_core::store::Store;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use crate::{SqliteOptions, SqliteStore};
+
+    async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+    }
+
+    /// What another process commits between the answer and the first look would be told to nobody.
+    #[tokio::test]
+    async fn a_watch_answers_when_it_is_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let store = SqliteStore::open(&path.to_string_lossy(), SqliteOptions::default()).unwrap();
+        store.migrate().await.unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (sender, _wakes) = unbounded_channel();
+        let mut busy = pin!(store.writer.alone("wait", move |_| {
+            let _ = held.recv();
+            Ok(())
+        }));
+        let mut watch = pin!(store.writer.watch(sender));
+        assert!(is_pending(busy.as_mut()).await);
+        assert!(is_pending(watch.as_mut()).await, "the writer is busy");
+        drop(release);
+        busy.await.unwrap();
+        watch.await;
     }
 }
