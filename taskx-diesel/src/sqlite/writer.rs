@@ -232,7 +232,7 @@ impl Loop {
                         }
                         self.watchers.push(wake);
                         // A watcher that gave up meanwhile is found closed.
-                        drop(begun.send(()));
+                        let _ = begun.send(());
                     }
                 }
                 if batch.len() < BATCH {
