@@ -295,5 +295,5 @@ pub(crate) fn closed() -> Error {
 /// Waits for an answer of the I/O thread without an async runtime.
 pub(crate) fn wait_blocking<R>(reply: oneshot::Receiver<Result<R>>) -> Result<R> {
     // Not `blocking_recv`, which panics on a thread of an async runtime.
-    futures_executor::block_on(reply).unwrap_or_else(|_| Err(closed()))
+    pollster::block_on(reply).unwrap_or_else(|_| Err(closed()))
 }

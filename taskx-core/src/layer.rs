@@ -9,7 +9,9 @@ use crate::{context::Ctx, verdict::Verdict};
 /// Code around every run of a task, as the layers of tower are around a request.
 ///
 /// The first layer given is the outermost. A layer that does not call [`Next::run`] decides the
-/// verdict alone, and the task is not called.
+/// verdict alone, and the task is not called. Around a task that takes a connection the layers run
+/// inside its transaction, which commits when the outermost layer's verdict is
+/// [`Done`](Verdict::Done); around a plain one they run on its thread.
 pub trait Layer: Send + Sync + 'static {
     /// Runs what is inside, and may look at the context before and the verdict after.
     fn around<'a>(&'a self, ctx: &'a Ctx, next: Next<'a>) -> BoxFuture<'a, Verdict>;

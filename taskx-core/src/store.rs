@@ -237,7 +237,7 @@ pub type AsyncBody =
     Box<dyn for<'c> FnOnce(&'c mut (dyn Any + Send)) -> BoxFuture<'c, Verdict> + Send>;
 
 /// The body of a plain transactional task.
-pub type BlockingBody = Box<dyn FnOnce(&mut dyn Any) -> Verdict + Send>;
+pub type BlockingBody = Box<dyn FnOnce(&mut (dyn Any + Send)) -> Verdict + Send>;
 
 impl fmt::Debug for TransactionBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -254,8 +254,11 @@ pub enum Run {
     /// An `async fn` that takes a connection: a transaction that also commits the completion.
     AsyncTransaction(ConnectionNeed, AsyncTransactionFn),
     /// A plain `fn` that takes a connection.
-    BlockingTransaction(ConnectionNeed, fn(Invocation, &mut dyn Any) -> Verdict),
+    BlockingTransaction(ConnectionNeed, BlockingTransactionFn),
 }
+
+/// The body of a plain transactional task; the connection is the type of its [`ConnectionNeed`].
+pub type BlockingTransactionFn = fn(Invocation, &mut (dyn Any + Send)) -> Verdict;
 
 /// The body of an async transactional task; the connection is the type of its [`ConnectionNeed`].
 pub type AsyncTransactionFn =

@@ -25,11 +25,11 @@ use crate::{
     error::{BoxError, Error, ErrorKind, chain},
     event::Event,
     job::ClaimedJob,
-    layer::Next,
+    layer::{Layer, Next},
     outcome::{Failure, FailureKind, Outcome, Settlement},
     queue::Queue,
     store::{Engine, TransactionBody, TransactionEnd},
-    task::{AsyncTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
+    task::{AsyncTransactionFn, BlockingTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
     threads,
     verdict::{Verdict, Wish, wish},
 };
@@ -180,36 +180,30 @@ async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) 
     match &execution.def.run {
         Run::Async(body) => {
             let task = body(invocation);
-            limited(execution, Guarded(around(shared, &execution.ctx, task))).await
+            limited(execution, Guarded(around(&shared.layers, &execution.ctx, task))).await
         }
         Run::Blocking(body) => {
             let task = blocking(shared, *body, invocation);
-            patient(execution, Guarded(around(shared, &execution.ctx, task))).await
+            patient(execution, Guarded(around(&shared.layers, &execution.ctx, task))).await
         }
         Run::AsyncTransaction(need, body) => {
             let transaction = async_transaction(shared, job, need, *body, invocation);
             in_transaction(execution, true, transaction).await
         }
         Run::BlockingTransaction(need, body) => {
-            let body = *body;
-            let queue = shared.queue.clone();
-            let body = TransactionBody::Blocking(Box::new(move |connection| {
-                let run = || current::scope_sync(&queue, || body(invocation, connection));
-                let run = || if locks(&queue) { current::writing_sync(&queue, run) } else { run() };
-                guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
-            }));
-            in_transaction(execution, false, transact(shared, job, need, body)).await
+            let transaction = blocking_transaction(shared, job, need, *body, invocation);
+            in_transaction(execution, false, transaction).await
         }
     }
 }
 
 /// The task inside its layers.
 fn around<'a>(
-    shared: &'a Shared,
+    layers: &'a [Arc<dyn Layer>],
     ctx: &'a Ctx,
     task: BoxFuture<'a, Verdict>,
 ) -> BoxFuture<'a, Verdict> {
-    if shared.layers.is_empty() { task } else { Next { layers: &shared.layers, ctx, task }.run() }
+    if layers.is_empty() { task } else { Next { layers, ctx, task }.run() }
 }
 
 /// A plain fn on a thread of its own, with its queue as the current one.
@@ -325,15 +319,35 @@ fn async_transaction<'a>(
     body: AsyncTransactionFn,
     invocation: Invocation,
 ) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
-    let queue = shared.queue.clone();
+    let (queue, layers) = (shared.queue.clone(), Arc::clone(&shared.layers));
     let body = TransactionBody::Async(Box::new(move |connection| {
         Box::pin(async move {
-            let mut run = body(invocation, connection);
+            let ctx = invocation.ctx.clone();
+            let mut run = around(&layers, &ctx, body(invocation, connection));
             if locks(&queue) {
                 run = Box::pin(current::writing(queue, run));
             }
             Guarded(run).await.unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
         })
+    }));
+    transact(shared, job, need, body)
+}
+
+fn blocking_transaction<'a>(
+    shared: &'a Shared,
+    job: &'a ClaimedJob,
+    need: &'a ConnectionNeed,
+    body: BlockingTransactionFn,
+    invocation: Invocation,
+) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+    let (queue, layers) = (shared.queue.clone(), Arc::clone(&shared.layers));
+    let body = TransactionBody::Blocking(Box::new(move |connection| {
+        let ctx = invocation.ctx.clone();
+        let task = async { current::scope_sync(&queue, || body(invocation, connection)) };
+        // The thread itself waits, in no runtime: the task may block on futures as it likes.
+        let run = || pollster::block_on(around(&layers, &ctx, Box::pin(task)));
+        let run = || if locks(&queue) { current::writing_sync(&queue, run) } else { run() };
+        guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
     }));
     transact(shared, job, need, body)
 }

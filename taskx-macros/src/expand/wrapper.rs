@@ -70,7 +70,7 @@ impl Expansion<'_> {
             (true, false) => quote! {
                 fn __run(
                     __invocation: #private::Invocation,
-                    __connection: &mut dyn ::core::any::Any,
+                    __connection: &mut (dyn ::core::any::Any + ::core::marker::Send),
                 ) -> #private::Verdict { #body }
             },
             (true, true) => quote! {

@@ -75,4 +75,5 @@ on_each_connection! {
     a_stolen_job_leaves_nothing
     a_timeout_rolls_back
     a_snooze_rolls_back_and_uses_no_attempt
+    a_layers_verdict_decides_the_transaction
 }

@@ -1,11 +1,16 @@
 //! What must hold on every connection.
 
-use std::sync::{
-    Mutex,
-    mpsc::{Receiver, channel},
+use std::{
+    io::Error,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
 };
 
-use taskx::{App, Job, JobId, JobState, inspect::Inspect};
+use futures_util::future::BoxFuture;
+use taskx::{App, AppBuilder, Ctx, Job, JobId, JobState, Layer, Next, Verdict, inspect::Inspect};
 use taskx_tests::{Database, Engine, SOON, eventually};
 use tokio::sync::watch;
 
@@ -25,11 +30,19 @@ struct Scene {
 
 impl Scene {
     async fn new(engine: Engine, tasks: &Tasks) -> Option<Self> {
+        Self::with(engine, tasks, |app| app).await
+    }
+
+    async fn with(
+        engine: Engine,
+        tasks: &Tasks,
+        set_up: impl FnOnce(AppBuilder) -> AppBuilder,
+    ) -> Option<Self> {
         let database = engine.database()?;
         let (sender, here) = channel();
         let (gate, open) = watch::channel(false);
         let app = database.app().name(tasks.app).state(Gate { here: Mutex::new(sender), open });
-        let app = app.debug(false).build().await.unwrap();
+        let app = set_up(app.debug(false)).build().await.unwrap();
         database.execute("CREATE TABLE effects (job VARCHAR(40) NOT NULL, fence BIGINT NOT NULL)");
         app.background_worker().queues([("write", 4)]).start().await.unwrap();
         Some(Self { app, here, gate, database })
@@ -184,5 +197,31 @@ pub(crate) async fn a_snooze_rolls_back_and_uses_no_attempt(engine: Engine, task
     let job = scene.ended(id).await;
     assert_eq!((job.state, job.attempt, job.fence), (JobState::Completed, 1, 2));
     assert_eq!((scene.effects(), job.result.as_deref()), (1, Some("2")));
+    scene.close().await;
+}
+
+/// Lets a job finish only in its second attempt, and waits meanwhile, as a layer may.
+struct Strict;
+
+impl Layer for Strict {
+    fn around<'a>(&'a self, ctx: &'a Ctx, next: Next<'a>) -> BoxFuture<'a, Verdict> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            match next.run().await {
+                Verdict::Done(_) if ctx.attempt() == 1 => Verdict::failed(Error::other("too good")),
+                verdict => verdict,
+            }
+        })
+    }
+}
+
+pub(crate) async fn a_layers_verdict_decides_the_transaction(engine: Engine, tasks: &Tasks) {
+    let Some(scene) = Scene::with(engine, tasks, |app| app.layer(Strict)).await else { return };
+    let id = (tasks.write)(scene.app.queue(), Then::Succeed).unwrap();
+    let job = scene.ended(id).await;
+    assert_eq!((job.state, job.attempt), (JobState::Completed, 2), "{:?}", job.reason);
+    assert_eq!(scene.errors(id).await, [("error".to_owned(), "too good".to_owned())]);
+    assert_eq!(scene.effects(), 1);
+    assert_eq!(scene.database.number("SELECT COUNT(*) FROM effects WHERE fence = 2"), 1);
     scene.close().await;
 }
