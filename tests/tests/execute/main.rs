@@ -7,6 +7,7 @@ mod events;
 mod outcomes;
 mod panics;
 mod slots;
+mod spans;
 mod timeouts;
 mod wishes;
 
