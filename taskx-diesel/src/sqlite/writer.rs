@@ -386,7 +386,6 @@ impl fmt::Debug for Command {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::{
         future::{Future, poll_fn},
