@@ -55,8 +55,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if event.metadata().target() == module_path!() {
-            let span = context.event_span(event).expect("a span around it");
-            let fields = span.extensions().get::<Fields>().cloned().expect("the job's span");
+            let span = context.event_span(event).unwrap();
+            let fields = span.extensions().get::<Fields>().cloned().unwrap();
             self.0.lock().unwrap().push((span.id().into_u64(), fields.0));
         }
     }
