@@ -45,6 +45,8 @@ pub(crate) struct AppInner {
     pub(crate) service: String,
     pub(crate) version: String,
     pub(crate) queue: Queue,
+    /// Held for reading by each job of its workers, and for writing by one that must run alone.
+    pub(crate) alone: Arc<tokio::sync::RwLock<()>>,
     /// Cancelled when the App goes: its workers stop.
     pub(crate) stop: CancellationToken,
     /// One for each running worker; all gone means that none runs.
@@ -307,6 +309,7 @@ impl AppBuilder {
             layers: self.layers.into(),
             mode: self.mode,
             queue,
+            alone: Arc::default(),
             stop: CancellationToken::new(),
             workers: Mutex::default(),
         })))

@@ -137,6 +137,18 @@ impl Config {
         }
     }
 
+    /// The settings of a text in the form of `taskx.toml`, for fuzzing.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let settings =
+            Figment::from(Serialized::defaults(Self::default())).merge(Toml::string(text));
+        settings.extract::<Self>().map_err(|e| explain(&e))?.check()
+    }
+
     /// These settings, if they make sense together.
     ///
     /// # Errors
@@ -238,16 +250,15 @@ fn place(key: &str, source: Option<&Metadata>) -> Option<String> {
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
     // Query values may hold secrets too (`?password=..`).
-    let tail = tail.split('?').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{host}{tail}")
+    let plain = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
+    // The last @: a password may hold another one, or a slash, though it should not.
+    match rest.rsplit_once('@') {
+        Some((user, host)) if !matches!(scheme, "sqlite" | "file") => {
+            let user = user.split([':', '/', '?']).next().unwrap_or_default();
+            format!("{scheme}://{user}@{}", plain(host))
         }
-        None => format!("{scheme}://{authority}{tail}"),
+        _ => format!("{scheme}://{}", plain(rest)),
     }
 }
 
@@ -413,6 +424,9 @@ mod tests {
             "postgres://ada@db:5432/app"
         );
         assert_eq!(without_secrets("sqlite://taskx.db"), "sqlite://taskx.db");
+        assert_eq!(without_secrets("sqlite:///home/a@b/x.db?k=v"), "sqlite:///home/a@b/x.db");
+        assert_eq!(without_secrets("mysql://a:hu/s@h@db/app"), "mysql://a@db/app");
+        assert_eq!(without_secrets("postgres://a:hush?@h/d"), "postgres://a@h/d");
         assert!(
             !format!(
                 "{:?}",

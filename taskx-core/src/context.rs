@@ -107,8 +107,10 @@ impl Ctx {
         self.attempt() >= self.max_attempts()
     }
 
-    /// The number of this claim of the job. It only rises, also over crashes, so that a system
-    /// outside can refuse what an older run of the same job still sends.
+    /// The number of this claim of the job. It only rises, also over the deaths of workers, so that a
+    /// system outside can refuse what an older run of the same job still sends. (When the server of
+    /// PostgreSQL itself crashes, a claim of the last moment may be undone; its number is then given
+    /// to the next claim too. Inside the database the two are told apart by the worker's row.)
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.0.job.fence

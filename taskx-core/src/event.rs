@@ -1,6 +1,11 @@
 //! What happens to jobs, told to subscribers: the hook for metrics and for tests.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::job::{JobId, JobState, WorkerId};
 
@@ -97,7 +102,10 @@ impl Events {
         }
         let event = event();
         for subscriber in self.0.iter() {
-            subscriber(&event);
+            // It runs inside the worker's loops, which nothing may end.
+            if catch_unwind(AssertUnwindSafe(|| subscriber(&event))).is_err() {
+                tracing::error!(?event, "a subscriber panicked");
+            }
         }
     }
 }

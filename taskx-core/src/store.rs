@@ -133,7 +133,8 @@ pub struct Renewal {
     pub workers: Vec<WorkerId>,
     /// How long their leases run from now.
     pub lease: Duration,
-    /// The jobs that are executing now (not those in the buffer): suspects if the process dies.
+    /// The jobs that are executing now (not those in the buffer): suspects if the process dies. A
+    /// solo job begins only when a renewal has named it.
     pub running: Vec<JobId>,
     /// Progress to be written, with the owner and fence that it is written under.
     pub progress: Vec<Progress>,
@@ -336,9 +337,11 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Transient ones.
     async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>>;
 
-    /// Ends the row of a dead worker and makes its jobs available again: the attempt is not
-    /// counted, `crash_count` rises for all of them, jobs that were executing at its last renewal
-    /// come back marked solo; a job whose `crash_count` reaches `crash_limit` is quarantined. The
+    /// Ends the row of a dead worker and makes its jobs available again; the attempt is not counted.
+    /// If solo jobs were executing at its last renewal, they ran alone and are blamed alone: their
+    /// `crash_count` rises, and one that reaches `crash_limit` is quarantined; the others come back
+    /// as they were. Else `crash_count` rises for all, and those come back marked solo that were
+    /// executing, or whose `crash_count` is 2 by now; none is quarantined, since none is certain. The
     /// row is ended only if it was not renewed since `suspect` was read.
     ///
     /// # Errors

@@ -395,8 +395,30 @@ pub(crate) fn decode<A: DeserializeOwned>(text: &str) -> Result<A> {
         let path = e.path().to_string();
         let at = if path == "." { String::new() } else { format!(" at `{path}`") };
         Error::new(ErrorKind::Payload, format!("the stored JSON does not fit{at}"))
-            .with_source(e.into_inner())
+            .with_source(without_values(&e.into_inner().to_string()))
     })
+}
+
+/// [`Invocation::decode`] of a text by itself, for fuzzing.
+///
+/// # Errors
+/// `Payload`, with the path at which it does not fit.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub fn decode_arguments<A: DeserializeOwned>(text: &str) -> Result<A> {
+    decode(text)
+}
+
+/// What serde says of a misfit, without the value that it met: arguments are nobody's business but
+/// the task's. `invalid type: string "hush", expected u64` becomes `invalid type: string, expected u64`.
+fn without_values(text: &str) -> String {
+    match text.rsplit_once(", expected ") {
+        Some((met, wanted)) => {
+            let kind = met.split(['"', '`']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {wanted}")
+        }
+        None => text.to_owned(),
+    }
 }
 
 /// What the macros submit; collected by `inventory` when the program is linked.
@@ -408,4 +430,22 @@ inventory::collect!(Registered);
 /// Every task linked into this program, in no particular order.
 pub fn registered() -> impl Iterator<Item = &'static TaskDef> {
     inventory::iter::<Registered>.into_iter().map(|registered| registered.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misfit_tells_its_place_and_not_its_value() {
+        let text = |json: &str| crate::error::chain(&decode::<Vec<u8>>(json).unwrap_err());
+        let word = text(r#"[1, "hush, expected \"hush\""]"#);
+        assert!(
+            word.contains("`[1]`") && word.contains("invalid type: string, expected u8"),
+            "{word}"
+        );
+        let number = text("[1, 7777]");
+        assert!(number.contains("invalid value: integer, expected u8"), "{number}");
+        assert!(!word.contains("hush") && !number.contains("7777"));
+    }
 }

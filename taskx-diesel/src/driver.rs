@@ -1,6 +1,8 @@
 //! The drivers that are compiled in, submitted to the core, which connects by URL.
 
 use std::sync::Arc;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::time::Duration;
 
 use taskx_core::{
     driver::{ConnectOptions, Connecting, DriverDef},
@@ -28,7 +30,9 @@ fn postgres(options: ConnectOptions) -> Connecting {
     use crate::{PgOptions, PgStore};
 
     Box::pin(async move {
-        let store = PgStore::connect(&options.url, PgOptions::default()).await?;
+        let mut settings = PgOptions::default();
+        settings.path_timeout = within(options.lease, settings.path_timeout);
+        let store = PgStore::connect(&options.url, settings).await?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
 }
@@ -38,18 +42,20 @@ inventory::submit!(DriverDef { engine: Engine::Mysql, connect: mysql });
 
 #[cfg(feature = "mysql")]
 fn mysql(options: ConnectOptions) -> Connecting {
-    use std::time::Duration;
-
     use crate::{MysqlOptions, MysqlStore};
 
     Box::pin(async move {
-        // A statement gives up well before the lease that it may have to renew.
-        let usual = MysqlOptions::default();
-        let limit = (options.lease / 3).clamp(Duration::from_secs(1), usual.statement_timeout);
-        let settings = MysqlOptions { statement_timeout: limit, ..usual };
+        let mut settings = MysqlOptions::default();
+        settings.statement_timeout = within(options.lease, settings.statement_timeout);
         let store = MysqlStore::connect(&options.url, settings).await?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
+}
+
+/// A statement gives up well before the lease that it may have to renew.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn within(lease: Duration, usual: Duration) -> Duration {
+    (lease / 3).clamp(Duration::from_secs(1), usual)
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod error;
 mod migrate;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 mod portions;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod redial;
 mod rows;
 pub mod schema;
 mod settlement;

@@ -1,6 +1,6 @@
 //! What `#[taskx::main]` runs: a runtime, the environment, the App, the user's body, the end.
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Duration};
 
 use taskx_core::{
     app::{App, AppBuilder},
@@ -39,6 +39,9 @@ where
             Verdict::Undecodable(error) => Err(error.into()),
         }
     });
+    // Jobs that would not end have been given back; a plain fn that never returns must not keep the
+    // process alive.
+    runtime.shutdown_timeout(Duration::from_millis(200));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error.as_ref()),

@@ -22,7 +22,12 @@ const WATERMARK_LASTS: Duration = Duration::from_millis(500);
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut claimer = Claimer { shared: Arc::clone(&shared), marks: HashMap::new(), turn: 0 };
     let mut trouble = Trouble::default();
-    while !shared.stop.is_cancelled() {
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = shared.trust.holds() => {}
+        }
         match claimer.round().await {
             Ok(true) => trouble = Trouble::default(),
             Ok(false) => {

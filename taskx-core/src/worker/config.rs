@@ -192,7 +192,7 @@ impl BlockingTaskWorker {
             stopped = &mut stopping => return stopped,
             () = signals.next() => {}
         }
-        worker.0.shared.hurry.cancel();
+        worker.0.shared.haste.begin();
         stopping.await
     }
 
@@ -211,7 +211,10 @@ impl BlockingTaskWorker {
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
                 Error::new(ErrorKind::Config, "start a runtime for the worker").with_source(e)
             })?;
-        runtime.block_on(self.run())
+        let stopped = runtime.block_on(self.run());
+        // A plain fn that never returns has been given back; it must not keep the process alive.
+        runtime.shutdown_background();
+        stopped
     }
 }
 

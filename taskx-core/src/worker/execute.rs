@@ -28,6 +28,7 @@ use crate::{
     layer::{Layer, Next},
     outcome::{Failure, FailureKind, Outcome, Settlement},
     queue::Queue,
+    retry::Backoff,
     store::{Engine, TransactionBody, TransactionEnd},
     task::{AsyncTransactionFn, BlockingTransactionFn, ConnectionNeed, Invocation, Run, TaskDef},
     threads,
@@ -52,7 +53,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, lane: Arc<Lane>) {
         let (slot, job) = tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            next = lane.next() => match next {
+            next = lane.next(&shared.trust) => match next {
                 Some(next) => next,
                 None => return,
             },
@@ -98,14 +99,17 @@ fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphor
 
 /// One attempt from its start to its outcome.
 async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
-    let Some(company) = company(&shared, job.solo).await else {
+    // Kept until the job is out of the list: whoever began before that would be named beside it.
+    let Some(_company) = let_in(&shared, job.solo, &execution).await else {
         shared.running.finish(&execution, || shared.settle(execution.released()));
         return;
     };
     let def = execution.def;
-    let end = attempt(&shared, &job, &execution).await;
-    drop(company);
-    let took = execution.started.elapsed();
+    // The task's own guard is inside. This one is for what it leaves behind: a value may panic when
+    // it is dropped, and the job must end all the same.
+    let end = Guarded(Box::pin(attempt(&shared, &job, &execution)));
+    let end = end.await.unwrap_or_else(End::Failed);
+    let took = execution.elapsed();
     let (outcome, written) = match end {
         End::Abandoned => return,
         End::Committed(result) => (Outcome::Completed(result), true),
@@ -147,13 +151,23 @@ enum Company {
     Others { _in: tokio::sync::OwnedRwLockReadGuard<()> },
 }
 
-async fn company(shared: &Shared, solo: bool) -> Option<Company> {
+/// Waits until a job may execute. One that must run alone begins when the others are out and the
+/// database knows that it runs: if the process dies now, it alone is to blame. `None` if that does
+/// not come to pass.
+async fn let_in(shared: &Shared, solo: bool, execution: &Execution) -> Option<Company> {
     let alone = Arc::clone(&shared.alone);
-    if solo {
-        let guard = tokio::time::timeout(ALONE_WITHIN, alone.write_owned()).await.ok()?;
-        Some(Company::Alone { _others_out: guard })
-    } else {
-        Some(Company::Others { _in: alone.read_owned().await })
+    if !solo {
+        let company = Company::Others { _in: alone.read_owned().await };
+        execution.begin();
+        return Some(company);
+    }
+    let guard = tokio::time::timeout(ALONE_WITHIN, alone.write_owned()).await.ok()?;
+    execution.begin();
+    shared.signal.cancels.notify_one();
+    tokio::select! {
+        biased;
+        () = execution.abandoned.cancelled() => None,
+        () = execution.noted.cancelled() => Some(Company::Alone { _others_out: guard }),
     }
 }
 
@@ -294,7 +308,7 @@ async fn late(execution: &Execution, failure: Failure, end: impl Future<Output =
 async fn timeout(execution: &Execution) -> Failure {
     match execution.def.options.timeout {
         Some(limit) => {
-            tokio::time::sleep(limit.saturating_sub(execution.started.elapsed())).await;
+            tokio::time::sleep(limit.saturating_sub(execution.elapsed())).await;
             execution.token.cancel();
             let limit = humantime::format_duration(limit);
             Failure {
@@ -377,7 +391,7 @@ fn transact<'a>(
 }
 
 /// Waits for a task's transaction. An async one is dropped, and so rolled back, where it may not
-/// go on; a plain fn is waited for.
+/// go on; a plain fn is told to stop and waited for.
 async fn in_transaction(
     execution: &Execution,
     may_be_dropped: bool,
@@ -463,7 +477,11 @@ fn after_failure(
             failure: Some(failure),
         };
     }
-    let after = after.unwrap_or_else(|| def.options.backoff.jittered(attempt));
+    let after = after.unwrap_or_else(|| {
+        // It may be the application's own function.
+        guarded(|| def.options.backoff.jittered(attempt))
+            .unwrap_or_else(|_| Backoff::DEFAULT.jittered(attempt))
+    });
     Outcome::Retry { after, failure }
 }
 

@@ -14,6 +14,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::trust::Trust;
 use crate::job::{ClaimedJob, JobId, WorkerId};
 
 /// The most jobs of one claim.
@@ -64,10 +65,12 @@ impl Lane {
 
     /// The next job with a slot for it, waited for. The slot comes last: a lane that waits for jobs
     /// must not seem busy, or nobody would fetch any for a lane of one slot.
-    pub(super) async fn next(&self) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
+    pub(super) async fn next(&self, trust: &Trust) -> Option<(OwnedSemaphorePermit, ClaimedJob)> {
         loop {
             self.filled().await;
             let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+            // What is started now must still be ours.
+            trust.holds().await;
             // While the slot was waited for, the job may have been given back.
             if let Some(job) = self.pop() {
                 return Some((slot, job));
@@ -185,8 +188,9 @@ mod tests {
     #[test]
     fn a_lane_of_one_slot_wants_a_job_while_it_waits_for_one() {
         let lane = Lane::new("narrow".to_owned(), 1);
-        assert!(lane.next().now_or_never().is_none());
-        let waiting = Box::pin(lane.next());
+        let trust = Trust::new(Duration::from_secs(30));
+        assert!(lane.next(&trust).now_or_never().is_none());
+        let waiting = Box::pin(lane.next(&trust));
         let mut waiting = std::pin::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(lane.wanted(), 1);

@@ -1,8 +1,9 @@
 //! The heartbeat: a thread of its own, so that neither a busy I/O thread nor a blocked runtime can
-//! keep a lease from being renewed. Renews, writes progress, hears of cancellations, rescues.
+//! keep a lease from being renewed. Renews, writes progress, hears of cancellations; beside it, and
+//! never in its way, the thread rescues ([`super::rescue`]).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,19 +14,16 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{claim::Trouble, shared::Shared};
+use super::{claim::Trouble, haste::TO_RETIRE, rescue::Rescuer, shared::Shared};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::Event,
     job::{JobId, WorkerId},
-    store::{Renewal, Suspect},
+    store::Renewal,
 };
 
 /// How often the heartbeat looks around.
 const TICK: Duration = Duration::from_secs(1);
-
-/// A job that was there at so many deaths of its process is quarantined.
-const CRASH_LIMIT: i32 = 3;
 
 /// A runtime that gives no answer for so long counts as hung: the worker lets its lease run out.
 const HUNG_AFTER: Duration = Duration::from_secs(60);
@@ -61,7 +59,7 @@ impl Heartbeat {
         thread::Builder::new()
             .name("taskx-heartbeat".to_owned())
             .spawn(move || {
-                runtime.block_on(Beat::new(shared).run(stopped));
+                runtime.block_on(beat_and_rescue(shared, stopped));
                 runtime.shutdown_background();
                 let _ = ending.send(());
             })
@@ -76,11 +74,36 @@ impl Heartbeat {
     }
 }
 
+/// All that the thread does: both loops, and at their end the worker's rows are retired.
+async fn beat_and_rescue(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut beat = Beat::new(Arc::clone(&shared));
+    let mut rescuer = Rescuer::new(Arc::clone(&shared));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = beat.run() => {}
+        () = rescuer.run() => {}
+    }
+    tokio::select! {
+        biased;
+        () = retire_all(&shared) => {}
+        () = shared.past_writing(TO_RETIRE) => {}
+    }
+}
+
+/// The orderly end: what the rows still hold is given back.
+async fn retire_all(shared: &Shared) {
+    for owner in shared.owners() {
+        let mut trouble = Trouble::default();
+        while let Err(error) = shared.store.retire(owner).await {
+            shared.trouble("retire the worker", &error);
+            tokio::time::sleep(trouble.pause()).await;
+        }
+    }
+}
+
 struct Beat {
     shared: Arc<Shared>,
     renewed: Instant,
-    present: BTreeSet<WorkerId>,
-    suspected: HashMap<WorkerId, (Suspect, Instant)>,
     stuck: BTreeSet<JobId>,
     answer: Arc<AtomicBool>,
     answered: Instant,
@@ -93,8 +116,6 @@ impl Beat {
         Self {
             shared,
             renewed: now,
-            present: BTreeSet::new(),
-            suspected: HashMap::new(),
             stuck: BTreeSet::new(),
             answer: Arc::new(AtomicBool::new(true)),
             answered: now,
@@ -102,7 +123,8 @@ impl Beat {
         }
     }
 
-    async fn run(mut self, stop: CancellationToken) {
+    /// Beats for ever.
+    async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         loop {
             let pause = match self.beat().await {
@@ -112,18 +134,14 @@ impl Beat {
                 }
                 Err(error) => {
                     shared.trouble("heartbeat", &error);
-                    // A new connection holds no presence lock yet.
-                    self.present.clear();
                     self.trouble.pause()
                 }
             };
             tokio::select! {
-                () = stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
                 () = shared.signal.cancels.notified() => {}
             }
         }
-        self.retire_all().await;
     }
 
     /// One look around. Renewal comes first: nothing else matters without it.
@@ -136,8 +154,7 @@ impl Beat {
             self.renew().await?;
         }
         self.hold_presence().await?;
-        self.retire_empty().await?;
-        self.rescue().await
+        self.retire_empty().await
     }
 
     /// A running job is asked to stop; one in the buffer is given back, and the store, which knows
@@ -152,7 +169,8 @@ impl Beat {
     async fn renew(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let progress = shared.running.progress();
-        let running = shared.running.ids();
+        let executing = shared.running.executing();
+        let running: Vec<_> = executing.iter().map(|job| job.id).collect();
         // While jobs execute every beat: their list is fresh if the process dies, and a
         // cancellation is heard soon. Else three times in a lease.
         let due = self.renewed.elapsed() + TICK >= shared.config.lease / 3;
@@ -162,9 +180,14 @@ impl Beat {
         let workers = shared.owners();
         let renewal =
             Renewal { workers: workers.clone(), lease: shared.config.lease, running, progress };
+        let sent = Instant::now();
         let renewed = shared.store.renew(&renewal).await?;
         let was_late = self.renewed.elapsed() > shared.config.lease;
         self.renewed = Instant::now();
+        shared.trust.renewed(sent);
+        for job in executing {
+            job.noted.cancel();
+        }
         if was_late && renewed.alive.contains(&shared.owner()) {
             // While the lease was over its tasks counted as unknown: what was parked comes back.
             shared.register(shared.owner()).await?;
@@ -195,62 +218,25 @@ impl Beat {
             shared.queue.events().tell(|| Event::Lost { id, fence });
         }
         shared.forget_owner(owner);
-        self.present.remove(&owner);
         shared.signal.mark_all();
         Ok(())
     }
 
-    async fn hold_presence(&mut self) -> Result<()> {
+    /// At every beat: a lock that was lost with its connection is taken back before others miss it
+    /// twice.
+    async fn hold_presence(&self) -> Result<()> {
         for owner in self.shared.owners() {
-            if !self.present.contains(&owner) {
-                self.shared.store.hold_presence(owner).await?;
-                self.present.insert(owner);
-            }
+            self.shared.store.hold_presence(owner).await?;
         }
         Ok(())
     }
 
     /// Former rows that hold nothing any more go.
-    async fn retire_empty(&mut self) -> Result<()> {
+    async fn retire_empty(&self) -> Result<()> {
         for owner in self.shared.empty_owners() {
             self.shared.store.retire(owner).await?;
             self.shared.forget_owner(owner);
-            self.present.remove(&owner);
         }
-        Ok(())
-    }
-
-    /// Ends rows of dead workers: those whose lease is over at once, those whose presence lock is
-    /// free when it was so on two looks at least a second apart without a renewal between them.
-    async fn rescue(&mut self) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let seen = shared.store.suspects(&shared.owners()).await?;
-        self.suspected.retain(|id, _| seen.iter().any(|suspect| suspect.id == *id));
-        for suspect in seen {
-            let first = *self.suspected.entry(suspect.id).or_insert((suspect, Instant::now()));
-            let unchanged = first.0.renewed_at == suspect.renewed_at;
-            if !unchanged {
-                self.suspected.insert(suspect.id, (suspect, Instant::now()));
-            }
-            if suspect.expired || (unchanged && first.1.elapsed() >= Duration::from_secs(1)) {
-                self.end(&suspect).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn end(&mut self, suspect: &Suspect) -> Result<()> {
-        let shared = &self.shared;
-        let rescued = shared.store.rescue(suspect, CRASH_LIMIT).await?;
-        self.suspected.remove(&suspect.id);
-        tracing::warn!(worker = %suspect.id, jobs = rescued.len(), "a worker died; its jobs were taken back");
-        for job in &rescued {
-            shared.queue.hub().wake(&job.queue);
-        }
-        shared.queue.events().tell(|| Event::Rescued {
-            worker: suspect.id,
-            jobs: rescued.iter().map(|job| job.id).collect(),
-        });
         Ok(())
     }
 
@@ -279,22 +265,6 @@ impl Beat {
                 job.give_up_slot();
                 tracing::error!(job = %job.id, task = job.def.name, "stuck: past its timeout and does not end");
                 self.shared.queue.events().tell(|| Event::Stuck { id: job.id, task: job.def.name });
-            }
-        }
-    }
-
-    /// The orderly end: what the rows still hold is given back.
-    async fn retire_all(&mut self) {
-        for owner in self.shared.owners() {
-            let mut trouble = Trouble::default();
-            for _ in 0..3 {
-                match self.shared.store.retire(owner).await {
-                    Ok(_) => break,
-                    Err(error) => {
-                        self.shared.trouble("retire the worker", &error);
-                        tokio::time::sleep(trouble.pause()).await;
-                    }
-                }
             }
         }
     }

@@ -6,7 +6,7 @@
 //!     ^                    (buffer, slots)                             │
 //!     └──────────── Signal: woken by inserts, messages, free slots <───┘
 //!   maintain.rs: promote, poll, prune, give back      schedule.rs: fire what is due
-//!   heartbeat thread — lease.rs: renew, progress, cancellations, rescue
+//!   heartbeat thread — lease.rs: renew, progress, cancellations   rescue.rs: dead workers
 //! ```
 //! Every loop ends by the same token, and none ends by an error.
 
@@ -15,13 +15,16 @@ mod config;
 mod counts;
 mod execute;
 mod guard;
+mod haste;
 mod lane;
 mod lease;
 mod maintain;
+mod rescue;
 mod running;
 mod schedule;
 mod settle;
 mod shared;
+mod trust;
 
 use std::{
     fmt,
@@ -153,7 +156,7 @@ impl WorkerHandle {
     /// # Errors
     /// As [`stop`](Self::stop).
     pub async fn stop_now(&self) -> Result<Stopped> {
-        self.0.shared.hurry.cancel();
+        self.0.shared.haste.begin();
         self.stop_within(Duration::ZERO).await
     }
 
@@ -213,7 +216,12 @@ fn launch(
 /// worker's row, renewed until the very end.
 async fn wind_down(shared: &Arc<Shared>, loops: Loops, grace: Duration) -> Stopped {
     let started = Instant::now();
-    let _ = loops.claim.await;
+    let mut claim = loops.claim;
+    tokio::select! {
+        _ = &mut claim => {}
+        // What it was about to claim is the row's, and goes back with it.
+        () = shared.haste.begun() => claim.abort(),
+    }
     for task in loops.background {
         task.abort();
         let _ = task.await;
@@ -227,7 +235,7 @@ async fn wind_down(shared: &Arc<Shared>, loops: Loops, grace: Duration) -> Stopp
     tokio::select! {
         () = shared.running.none_left() => {}
         () = shared.queue.sleep(grace.saturating_sub(started.elapsed())) => {}
-        () = shared.hurry.cancelled() => {}
+        () = shared.haste.begun() => {}
     }
     let given_back = shared.running.abandon();
     for job in &given_back {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,11 @@ pub(super) struct Execution {
     pub(super) token: CancellationToken,
     /// Fires when the job is not waited for any more: an async task is dropped.
     pub(super) abandoned: CancellationToken,
-    pub(super) started: Instant,
+    /// Fires when a renewal has told the database that it is executing.
+    pub(super) noted: CancellationToken,
+    taken_in: Instant,
+    /// When it was let in beside the others, or alone.
+    begun: OnceLock<Instant>,
     /// The slot; given up early by a job that is stuck.
     slot: Mutex<Option<OwnedSemaphorePermit>>,
     /// Why the token fired, if by a person.
@@ -53,10 +57,26 @@ impl Execution {
             ctx,
             token,
             abandoned: CancellationToken::new(),
-            started: Instant::now(),
+            noted: CancellationToken::new(),
+            taken_in: Instant::now(),
+            begun: OnceLock::new(),
             slot: Mutex::new(slot),
             cancelled: Mutex::new(false),
         }
+    }
+
+    /// It is executing from now on.
+    pub(super) fn begin(&self) {
+        self.begun.get_or_init(Instant::now);
+    }
+
+    /// How long it has been executing, or waiting to.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.get().unwrap_or(&self.taken_in).elapsed()
+    }
+
+    fn is_executing(&self) -> bool {
+        self.begun.get().is_some()
     }
 
     /// Gives the slot to others while the job goes on. Whether there was one to give.
@@ -133,8 +153,9 @@ impl RunningJobs {
         lock(&self.jobs).len()
     }
 
-    pub(super) fn ids(&self) -> Vec<JobId> {
-        lock(&self.jobs).keys().copied().collect()
+    /// What executes now, and not what waits to be let in.
+    pub(super) fn executing(&self) -> Vec<Arc<Execution>> {
+        lock(&self.jobs).values().filter(|job| job.is_executing()).cloned().collect()
     }
 
     /// Waits until none executes.
@@ -197,7 +218,7 @@ impl RunningJobs {
         let jobs = lock(&self.jobs);
         jobs.values()
             .filter(|job| {
-                job.def.options.timeout.is_some_and(|limit| job.started.elapsed() > limit + slack)
+                job.def.options.timeout.is_some_and(|limit| job.elapsed() > limit + slack)
             })
             .cloned()
             .collect()

@@ -4,15 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{claim::Trouble, shared::Shared};
+use super::{claim::Trouble, haste::TO_SETTLE, shared::Shared};
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     event::Event,
     job::JobState,
     outcome::{Outcome, Settlement},
     store::Settled,
     task::{SettleMode, TaskDef},
 };
+
+/// When an outcome is tried again that the database refused in every form.
+const LATER: Duration = Duration::from_secs(5);
 
 /// The most outcomes of one batch.
 const BATCH: usize = 1_000;
@@ -63,7 +66,7 @@ fn wants_its_own(ended: &Ended) -> bool {
     ended.facts.as_ref().is_some_and(|facts| facts.def.options.settle == SettleMode::Each)
 }
 
-async fn write(shared: &Shared, batch: Vec<Ended>) {
+async fn write(shared: &Arc<Shared>, batch: Vec<Ended>) {
     if batch.is_empty() {
         return;
     }
@@ -77,21 +80,36 @@ async fn write(shared: &Shared, batch: Vec<Ended>) {
         open.into_iter().map(|ended| (ended.settlement, ended.facts)).unzip();
     let answers = settle(shared, &settlements).await;
     let count = settlements.len() + written.len();
-    for ((settlement, facts), settled) in settlements.into_iter().zip(facts).zip(answers) {
-        tell(shared, &Ended { settlement, facts }, settled);
+    for ((settlement, facts), answer) in settlements.into_iter().zip(facts).zip(answers) {
+        let ended = Ended { settlement, facts };
+        match answer {
+            Some(settled) => tell(shared, &ended, settled),
+            None => settle_later(shared, ended),
+        }
     }
     shared.settled(count);
     // Slots' worth of jobs may be claimed again, and somebody may wait for idleness.
     shared.signal.work.notify_one();
 }
 
-/// Writes a batch; repeats while the database is away, and goes row by row past a bad one.
-async fn settle(shared: &Shared, batch: &[Settlement]) -> Vec<Settled> {
+/// Keeps an outcome that the database refuses in every form, and tries again: others go first.
+fn settle_later(shared: &Arc<Shared>, ended: Ended) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        tokio::time::sleep(LATER).await;
+        // A worker that has stopped by then has given the job back with its row.
+        shared.settle(ended);
+    });
+}
+
+/// Writes a batch; repeats while the database is away, and goes row by row past a bad one. `None`
+/// stands for an outcome that could not be written in any form.
+async fn settle(shared: &Shared, batch: &[Settlement]) -> Vec<Option<Settled>> {
     if batch.is_empty() {
         return Vec::new();
     }
     match with_patience(shared, batch).await {
-        Ok(answers) => answers,
+        Ok(answers) => answers.into_iter().map(Some).collect(),
         Err(error) if batch.len() == 1 => match batch.first() {
             Some(bad) => vec![set_aside(shared, bad, &error).await],
             None => Vec::new(),
@@ -100,7 +118,7 @@ async fn settle(shared: &Shared, batch: &[Settlement]) -> Vec<Settled> {
             let mut answers = Vec::with_capacity(batch.len());
             for one in batch {
                 let answer = match with_patience(shared, std::slice::from_ref(one)).await {
-                    Ok(answer) => answer.first().copied().unwrap_or(Settled::Lost),
+                    Ok(answer) => answer.first().copied(),
                     Err(error) => set_aside(shared, one, &error).await,
                 };
                 answers.push(answer);
@@ -110,30 +128,36 @@ async fn settle(shared: &Shared, batch: &[Settlement]) -> Vec<Settled> {
     }
 }
 
-/// Repeats transient failures for ever: the outcomes are kept until they can be written. After
-/// the worker was told to hurry, three times.
+/// Repeats what is not the rows' own fault for ever: the outcomes are kept until they can be
+/// written, or until the worker must go and writing them is in vain.
 async fn with_patience(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, Error> {
-    let mut trouble = Trouble::default();
-    let mut hurried = 0;
-    loop {
-        match shared.store.settle(batch).await {
-            Err(error) if error.is_transient() => {
-                shared.trouble("settle jobs", &error);
-                if shared.hurry.is_cancelled() {
-                    hurried += 1;
-                    if hurried > 3 {
-                        return Ok(vec![Settled::Lost; batch.len()]);
-                    }
+    let writing = async {
+        let mut trouble = Trouble::default();
+        loop {
+            match shared.store.settle(batch).await {
+                Err(error) if !may_be_the_rows(&error) => {
+                    shared.trouble("settle jobs", &error);
+                    tokio::time::sleep(trouble.pause()).await;
                 }
-                tokio::time::sleep(trouble.pause()).await;
+                answer => return answer,
             }
-            answer => return answer,
         }
+    };
+    tokio::select! {
+        biased;
+        answer = writing => answer,
+        () = shared.past_writing(TO_SETTLE) => Ok(vec![Settled::Lost; batch.len()]),
     }
 }
 
+/// Whether an error may lie in a row. All others are the database's (away, read-only, without its
+/// tables while it is restored, a changed password), and pass.
+fn may_be_the_rows(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Payload | ErrorKind::Store | ErrorKind::Conflict)
+}
+
 /// An outcome that cannot be written as it is: the job is set aside without result and text.
-async fn set_aside(shared: &Shared, bad: &Settlement, error: &Error) -> Settled {
+async fn set_aside(shared: &Shared, bad: &Settlement, error: &Error) -> Option<Settled> {
     shared.trouble("settle a job", error);
     let plain = Settlement {
         outcome: Outcome::Quarantined {
@@ -143,10 +167,10 @@ async fn set_aside(shared: &Shared, bad: &Settlement, error: &Error) -> Settled 
         ..bad.clone()
     };
     match with_patience(shared, &[plain]).await {
-        Ok(answers) => answers.first().copied().unwrap_or(Settled::Lost),
+        Ok(answers) => answers.first().copied(),
         Err(error) => {
             shared.trouble("quarantine a job", &error);
-            Settled::Lost
+            None
         }
     }
 }

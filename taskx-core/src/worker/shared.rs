@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Settings, counts::Counters, lane::Lane, running::RunningJobs, settle::Ended};
+use super::{
+    config::Settings, counts::Counters, haste::Haste, lane::Lane, running::RunningJobs,
+    settle::Ended, trust::Trust,
+};
 use crate::{
     app::App,
     config::Config,
@@ -51,7 +54,9 @@ pub(super) struct Shared {
     /// No more claims.
     pub(super) stop: CancellationToken,
     /// No more waiting for running jobs.
-    pub(super) hurry: CancellationToken,
+    pub(super) haste: Haste,
+    /// How far the lease may be relied on.
+    pub(super) trust: Trust,
     /// The App's name.
     pub(super) app: Option<String>,
     pub(super) service: String,
@@ -86,6 +91,7 @@ impl Shared {
             .collect();
         let signal = inner.queue.hub().subscribe(lanes.iter().map(|lane| lane.queue.clone()));
         let current = WorkerId::new();
+        let trust = Trust::new(config.lease);
         Ok(Self {
             store: Arc::clone(inner.queue.store()),
             queue: inner.queue.clone(),
@@ -98,9 +104,10 @@ impl Shared {
             running: RunningJobs::default(),
             counters: Counters::default(),
             runtime,
-            alone: Arc::default(),
+            alone: Arc::clone(&inner.alone),
             stop: inner.stop.child_token(),
-            hurry: CancellationToken::new(),
+            haste: Haste::default(),
+            trust,
             app: app.name().map(ToOwned::to_owned),
             service: inner.service.clone(),
             version: inner.version.clone(),
@@ -204,6 +211,18 @@ impl Shared {
     /// Whether this process has nothing at hand.
     pub(super) fn is_idle(&self) -> bool {
         self.unsettled() == 0 && lock(&self.owners).held.values().all(|held| *held == 0)
+    }
+
+    /// Waits until a last write is worth no more tries: `haste` after a second signal, or when the
+    /// worker stops and its lease is over, so that others may hold its jobs.
+    pub(super) async fn past_writing(&self, haste: Duration) {
+        tokio::select! {
+            () = self.haste.passed(haste) => {}
+            () = async {
+                self.stop.cancelled().await;
+                self.trust.is_over().await;
+            } => {}
+        }
     }
 
     /// Gives unstarted jobs back.

@@ -9,6 +9,7 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 use taskx_core::error::{Error, ErrorKind, Result};
 
 use super::{MysqlOptions, run::Session, tls::Tls};
+use crate::redial::Redial;
 
 /// An idle connection is probed after so many milliseconds.
 const KEEPALIVE: u32 = 10_000;
@@ -29,8 +30,9 @@ pub(super) struct Target {
     opts: OptsBuilder,
     tls: Tls,
     connect_timeout: Duration,
-    /// How long one statement may take, and the wait for a free connection.
-    pub(super) statement_timeout: Duration,
+    /// How long one statement may take.
+    statement_timeout: Duration,
+    redial: Redial,
 }
 
 impl Target {
@@ -71,6 +73,7 @@ impl Target {
             tls,
             connect_timeout: options.connect_timeout,
             statement_timeout: options.statement_timeout,
+            redial: Redial::default(),
         })
     }
 
@@ -79,13 +82,16 @@ impl Target {
     /// # Errors
     /// `Transient`, or `Config` for what no repetition mends (a wrong password, no such database).
     pub(super) async fn open(&self) -> Result<Session> {
-        match tokio::time::timeout(self.connect_timeout, self.try_open()).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Error::new(
-                ErrorKind::Transient,
-                format!("connect to MySQL: no answer within {:?}", self.connect_timeout),
-            )),
-        }
+        let opening = tokio::time::timeout(self.connect_timeout, self.try_open());
+        let opening = async {
+            opening.await.unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Transient,
+                    format!("connect to MySQL: no answer within {:?}", self.connect_timeout),
+                ))
+            })
+        };
+        self.redial.dial(Box::pin(opening)).await
     }
 
     async fn try_open(&self) -> Result<Session> {

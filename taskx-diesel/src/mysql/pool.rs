@@ -26,7 +26,7 @@ use super::{
     connect::Target,
     run::{STALE, Session},
 };
-use crate::error::error_from_diesel;
+use crate::error::{Doing, error_from_diesel};
 
 /// How often a transaction is tried that others made fail: a deadlock, a lock waited for too long.
 const TRIES: u32 = 5;
@@ -54,17 +54,29 @@ where
 pub(super) struct Pools {
     target: Arc<Target>,
     size: usize,
+    /// How long one statement may take, and the wait for a free connection.
+    limit: Duration,
     by_runtime: Mutex<Vec<(Id, Pool<Maker>)>>,
 }
 
-struct Maker(Arc<Target>);
+struct Maker {
+    target: Arc<Target>,
+    limit: Duration,
+}
+
+/// A transaction of ours is never idle; one whose process hangs or was cut off must not keep its
+/// locks for the eight hours that are usual. MySQL has no such setting.
+const SETTINGS: &str = "SET autocommit = 1 /*M!100300 , idle_transaction_timeout = 15 */";
 
 impl Manager for Maker {
     type Type = Session;
     type Error = Error;
 
     async fn create(&self) -> Result<Session> {
-        self.0.open().await
+        let mut session = self.target.open().await?;
+        session.limit = self.limit;
+        session.plain(SETTINGS).await.doing("set up a connection to MySQL")?;
+        Ok(session)
     }
 
     async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<Error> {
@@ -76,8 +88,9 @@ impl Manager for Maker {
 }
 
 impl Pools {
-    pub(super) fn new(target: Arc<Target>, size: usize) -> Self {
-        Self { target, size: size.max(1), by_runtime: Mutex::default() }
+    pub(super) fn new(target: &Arc<Target>, size: usize, limit: Duration) -> Self {
+        let target = Arc::clone(target);
+        Self { target, size: size.max(1), limit, by_runtime: Mutex::default() }
     }
 
     /// The pool of the runtime that calls.
@@ -90,7 +103,7 @@ impl Pools {
         if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime.id()) {
             return Ok(pool.clone());
         }
-        let maker = Maker(Arc::clone(&self.target));
+        let maker = Maker { target: Arc::clone(&self.target), limit: self.limit };
         let pool = Pool::builder(maker).max_size(self.size).build().map_err(|error| {
             Error::new(ErrorKind::Config, "set up the connections to MySQL").with_source(error)
         })?;
@@ -107,7 +120,7 @@ impl Pools {
     /// `Transient` if none is free in time or none can be opened; `Config` if it never can.
     async fn checkout(&self) -> Result<Checkout> {
         let pool = self.here()?;
-        let limit = self.target.statement_timeout;
+        let limit = self.limit;
         let Ok(answer) = tokio::time::timeout(limit, pool.get()).await else {
             return Err(Error::new(
                 ErrorKind::Transient,

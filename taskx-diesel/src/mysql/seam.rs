@@ -164,8 +164,8 @@ impl Store for MysqlStore {
             .pool
             .run("end a dead worker", async |session| workers::end_suspect(session, suspect).await)
             .await?;
-        let Some(running) = ended else { return Ok(Vec::new()) };
-        let why = Why::Death { running, crash_limit };
+        let Some((running, alone)) = ended else { return Ok(Vec::new()) };
+        let why = Why::Death { running, alone, crash_limit };
         self.take_back(suspect.id, &why, "rescue jobs").await
     }
 

@@ -16,9 +16,9 @@ use super::{
     run::{Run, Session},
     settle::{Ending, finish},
     statements::workers::{
-        AddWorker, Alive, Alone, AskedToStop, DescribeTasks, EndSuspect, HeldBy, NameTasks,
-        ParkedOf, RemoveTasks, RemoveWorker, Renew, RunningOf, Standings, StillHeld, TakeBack,
-        Unpark, Uptime, WriteProgress,
+        AddWorker, Alive, Alone, AskedToStop, DescribeTasks, EndSuspect, HeldAlone, HeldBy,
+        NameTasks, ParkedOf, RemoveTasks, RemoveWorker, Renew, RunningOf, Standings, StillHeld,
+        TakeBack, Unpark, Uptime, WriteProgress,
     },
 };
 use crate::{
@@ -137,19 +137,19 @@ pub(super) async fn suspects(
     session: &mut Session,
     besides: &[WorkerId],
 ) -> QueryResult<Vec<Suspect>> {
-    let rows: Vec<(DbId, DbTime, bool, bool)> = session.load(Standings::with(())).await?;
+    let rows: Vec<(DbId, DbTime, bool, bool, bool)> = session.load(Standings::with(())).await?;
     let mut rows: Vec<_> =
         rows.into_iter().filter(|(id, ..)| !besides.contains(&WorkerId::from(*id))).collect();
-    if rows.iter().any(|&(.., expired, free)| free && !expired) {
+    if rows.iter().any(|&(.., expired, ended, free)| free && !expired && !ended) {
         let status: Vec<(String, String)> = session.load(Uptime::with(())).await?;
         let uptime = status.first().and_then(|(_, seconds)| seconds.parse::<u64>().ok());
         if uptime.is_none_or(|uptime| uptime < SETTLING) {
-            rows.retain(|&(.., expired, _)| expired);
+            rows.retain(|&(.., expired, ended, _)| expired || ended);
         }
     }
-    let dead = rows.into_iter().filter(|&(.., expired, free)| expired || free);
+    let dead = rows.into_iter().filter(|&(.., expired, ended, free)| expired || ended || free);
     Ok(dead
-        .map(|(id, renewed_at, expired, _)| Suspect {
+        .map(|(id, renewed_at, expired, ..)| Suspect {
             id: id.into(),
             renewed_at: renewed_at.into(),
             expired,
@@ -157,12 +157,12 @@ pub(super) async fn suspects(
         .collect())
 }
 
-/// Ends the row of a suspect; answers what it executed at its last renewal, or `None` if the row
-/// is not to be ended or gone.
+/// Ends the row of a suspect; answers what it executed at its last renewal, and what of that ran
+/// alone, or `None` if the row is not to be ended or gone.
 pub(super) async fn end_suspect(
     session: &mut Session,
     suspect: &Suspect,
-) -> QueryResult<Option<HashSet<JobId>>> {
+) -> QueryResult<Option<(HashSet<JobId>, HashSet<JobId>)>> {
     let id = DbId::from(suspect.id);
     let ended = session.execute(EndSuspect::with((id, DbTime(suspect.renewed_at)))).await?;
     if ended == 0 {
@@ -170,7 +170,10 @@ pub(super) async fn end_suspect(
     }
     let texts: Vec<Option<String>> = session.load(RunningOf::with((id,))).await?;
     let running = texts.first().and_then(|text| running_ids(text.as_deref()));
-    Ok(Some(running.unwrap_or_default().into_iter().collect()))
+    let running: HashSet<JobId> = running.unwrap_or_default().into_iter().collect();
+    let alone: Vec<DbId> = session.load(HeldAlone::with((id,))).await?;
+    let alone = alone.into_iter().map(JobId::from).filter(|id| running.contains(id)).collect();
+    Ok(Some((running, alone)))
 }
 
 /// Why jobs are taken back.
@@ -180,7 +183,9 @@ pub(super) enum Why {
     Death {
         /// Jobs that were executing at the last renewal.
         running: HashSet<JobId>,
-        /// A job with so many crashes is quarantined.
+        /// Of those, what ran alone, and so is to blame.
+        alone: HashSet<JobId>,
+        /// What is to blame for so many crashes is quarantined.
         crash_limit: i32,
     },
     /// The worker ends in order.
@@ -216,16 +221,20 @@ pub(super) async fn take_back(
     let (mut taken, mut endings, mut rescued) = (Vec::new(), Vec::new(), Vec::new());
     for (id, queue, crashes, asked_to_stop) in held {
         let job = JobId::from(id);
-        let (crashes, solo, limit) = match why {
-            Why::Retirement => (crashes, None, i32::MAX),
-            Why::Death { running, crash_limit } => {
+        let (crashes, solo, quarantined) = match why {
+            Why::Retirement => (crashes, None, false),
+            Why::Death { running, alone, .. } if alone.is_empty() => {
                 let crashes = crashes.saturating_add(1);
                 // A job that nobody saw executing is suspected too once it was there at two deaths.
-                (crashes, Some(u8::from(running.contains(&job) || crashes >= 2)), *crash_limit)
+                (crashes, Some(u8::from(running.contains(&job) || crashes >= 2)), false)
             }
+            Why::Death { alone, crash_limit, .. } if alone.contains(&job) => {
+                let crashes = crashes.saturating_add(1);
+                (crashes, None, crashes >= *crash_limit)
+            }
+            Why::Death { .. } => (crashes, None, false),
         };
         taken.push(Taken { id: id.0, crashes, solo });
-        let quarantined = matches!(why, Why::Death { .. }) && crashes >= limit;
         if quarantined {
             let reason = format!("its process died {crashes} times while it ran");
             endings.push(ending(id.0, JobState::Quarantined, DEAD_RETENTION, reason.into()));

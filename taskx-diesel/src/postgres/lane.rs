@@ -5,7 +5,14 @@
 //! whose call was dropped half-way, timed out or lost its server is closed: nobody knows what it is
 //! in the middle of.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool::{
     Runtime,
@@ -49,11 +56,14 @@ pub(super) struct Lane {
     pool: Pool<Maker>,
     /// How long one call may take, from having its connection to its answer.
     limit: Duration,
+    losses: Arc<AtomicU64>,
 }
 
 struct Maker {
     target: Arc<Target>,
     settings: String,
+    /// How many connections of the lane were lost.
+    losses: Arc<AtomicU64>,
 }
 
 /// A place in a lane. Its connection is out only while a plain fn has it.
@@ -73,6 +83,7 @@ impl Manager for Maker {
 
     async fn recycle(&self, slot: &mut Slot, _: &Metrics) -> RecycleResult<Error> {
         if slot.life.ended() || slot.conn.is_none() {
+            self.losses.fetch_add(1, Ordering::SeqCst);
             return Err(RecycleError::message("the connection has ended"));
         }
         Ok(())
@@ -88,7 +99,12 @@ impl Lane {
         limit: Duration,
         settings: impl Into<String>,
     ) -> Result<Self> {
-        let maker = Maker { target: Arc::clone(target), settings: settings.into() };
+        let losses = Arc::<AtomicU64>::default();
+        let maker = Maker {
+            target: Arc::clone(target),
+            settings: settings.into(),
+            losses: Arc::clone(&losses),
+        };
         let pool = Pool::builder(maker)
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
@@ -98,7 +114,13 @@ impl Lane {
                 Error::new(ErrorKind::Config, "set up the connections to PostgreSQL")
                     .with_source(error)
             })?;
-        Ok(Self { pool, limit })
+        Ok(Self { pool, limit, losses })
+    }
+
+    /// How many of its connections were lost so far. One that was found dead when it was to be used
+    /// is counted before another takes its place.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     /// Runs `work` on a connection, each of its statements its own transaction.
@@ -136,7 +158,7 @@ impl Lane {
             other => Error::new(ErrorKind::Transient, "get a connection to PostgreSQL")
                 .with_source(other),
         })?;
-        Ok(Checkout { slot: Some(slot), clean: false })
+        Ok(Checkout { slot: Some(slot), clean: false, losses: Arc::clone(&self.losses) })
     }
 
     /// Tries again what other transactions made fail: the server undid all of it.
@@ -201,6 +223,7 @@ impl Frame {
 pub(super) struct Checkout {
     slot: Option<Object<Maker>>,
     clean: bool,
+    losses: Arc<AtomicU64>,
 }
 
 impl Checkout {
@@ -259,6 +282,7 @@ impl Drop for Checkout {
         if let Some(slot) = self.slot.take()
             && !self.clean
         {
+            self.losses.fetch_add(1, Ordering::SeqCst);
             drop(Object::take(slot));
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! # Connections
 //! A [`PgStore`] opens connections when it needs them, in lanes, so that one kind of work never
-//! waits for another: **claim** (up to 2, with `synchronous_commit = off`: a claim that a crash
-//! undoes is only claimed again), **settle** (2), **insert** (1: the batcher is its only user, and
-//! a second writer gains nothing), **heart** (1: lease and rescue), **general** (3: schedules,
+//! waits for another: **claim** (1, with `synchronous_commit = off`: a claim that a crash undoes is
+//! only claimed again; see `claimants`), **due** (1, alike: what is due becomes available),
+//! **settle** (2), **insert** (1: the batcher is its only user, and a second writer gains nothing),
+//! **heart** (2: lease, and rescue beside it), **general** (3: schedules,
 //! operators' reads and changes), **tasks** (4: tasks that take a connection), and outside the
 //! lanes one that holds the presence locks and one that listens. Most processes stay below ten.
 //!
@@ -14,6 +15,7 @@
 //! `presence`, `listen` · `transact` transactional tasks · `backend` a caller's own connection.
 
 mod backend;
+mod claimants;
 mod insert;
 mod inspect;
 mod lane;
@@ -50,6 +52,7 @@ use uuid::Uuid;
 
 use crate::{
     postgres::{
+        claimants::Claimants,
         lane::Lane,
         presence::Presence,
         session::Target,
@@ -78,6 +81,8 @@ pub struct PgOptions {
     pub connect_timeout: Duration,
     /// How long one statement may take before the server ends it. Default 30 s.
     pub statement_timeout: Duration,
+    /// The same for claims, settlements and renewals, which a lease waits for. Default 10 s.
+    pub path_timeout: Duration,
     /// The most connections for tasks that take one. Default 4.
     pub task_connections: usize,
     /// What `pg_stat_activity` shows, unless the URL says `application_name`. Default `taskx`.
@@ -89,6 +94,7 @@ impl Default for PgOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            path_timeout: Duration::from_secs(10),
             task_connections: 4,
             application_name: "taskx".to_owned(),
         }
@@ -100,11 +106,13 @@ pub struct PgStore {
     target: Arc<Target>,
     lanes: Lanes,
     presence: Presence,
+    claimants: Claimants,
 }
 
 /// One pool of connections for each kind of work.
 struct Lanes {
     claim: Lane,
+    due: Lane,
     settle: Lane,
     insert: Lane,
     heart: Lane,
@@ -131,11 +139,18 @@ impl Lanes {
         // we end the call.
         let limit = options.statement_timeout + options.connect_timeout;
         let lane = |size, settings: &str| Lane::new(target, size, limit, settings);
+        let soon = options.path_timeout;
+        let timeout = format!("SET statement_timeout = {};", soon.as_millis());
+        let soon = soon + soon.min(options.connect_timeout);
+        let quick =
+            |size, settings: &str| Lane::new(target, size, soon, format!("{timeout}{settings}"));
         Ok(Self {
-            claim: lane(2, &format!("{PATH}{CLAIM}"))?,
-            settle: lane(2, PATH)?,
+            // One only: see `claimants`.
+            claim: quick(1, &format!("{PATH}{CLAIM}"))?,
+            due: quick(1, &format!("{PATH}{CLAIM}"))?,
+            settle: quick(2, PATH)?,
             insert: lane(1, PATH)?,
-            heart: lane(1, "")?,
+            heart: quick(2, "")?,
             general: lane(3, "")?,
             tasks: lane(options.task_connections, TASKS)?,
         })
@@ -160,7 +175,7 @@ impl PgStore {
         let target = Arc::new(Target::parse(url, &options)?);
         let lanes = Lanes::new(&target, &options)?;
         let presence = Presence::new(&target);
-        let store = Self { target, lanes, presence };
+        let store = Self { target, lanes, presence, claimants: Claimants::default() };
         store.look_at_server().await?;
         Ok(store)
     }
@@ -241,6 +256,7 @@ impl Store for PgStore {
             .lanes
             .claim
             .run("claim jobs", async |conn| {
+                self.claimants.admit(claim.owner, self.lanes.claim.losses())?;
                 path::Claim::with((owner, &*claim.queue, &*claim.tasks, priority, id, limit))
                     .load(conn)
                     .await
@@ -282,7 +298,7 @@ impl Store for PgStore {
         let limit = i64::from(limit);
         let (promoted, waits): (Vec<(String, i64)>, Vec<Option<i64>>) = self
             .lanes
-            .claim
+            .due
             .run("make due jobs available", async |conn| {
                 let promoted: Vec<(String, i64)> = Promote::with((limit,)).load(conn).await?;
                 let count: i64 = promoted.iter().map(|(_, count)| count).sum();

@@ -25,6 +25,7 @@ use tokio_postgres::{
 use crate::{
     error::Doing,
     postgres::{PgOptions, tls::Tls},
+    redial::Redial,
 };
 
 /// After so long without an answer to sent data the kernel gives the connection up. Without it a
@@ -40,7 +41,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const COMMON: &str = "\
     SET client_min_messages = warning;\
     SET default_transaction_isolation = 'read committed';\
-    SET idle_in_transaction_session_timeout = '60s';\
+    SET idle_in_transaction_session_timeout = '15s';\
     SET jit = off;\
     SET tcp_keepalives_idle = 10;\
     SET tcp_keepalives_interval = 3;\
@@ -53,6 +54,7 @@ pub(super) struct Target {
     tls: Tls,
     connect_timeout: Duration,
     statement_timeout: Duration,
+    redial: Redial,
 }
 
 /// A connection with the knowledge whether it has ended.
@@ -117,6 +119,7 @@ impl Target {
             tls,
             connect_timeout: options.connect_timeout,
             statement_timeout: options.statement_timeout,
+            redial: Redial::default(),
         })
     }
 
@@ -134,14 +137,16 @@ impl Target {
         settings: &str,
         heard: Option<mpsc::UnboundedSender<Notification>>,
     ) -> Result<Session> {
-        let opening = self.try_open(settings, heard);
-        match tokio::time::timeout(self.connect_timeout, opening).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Error::new(
-                ErrorKind::Transient,
-                format!("connect to PostgreSQL: no answer within {:?}", self.connect_timeout),
-            )),
-        }
+        let opening = tokio::time::timeout(self.connect_timeout, self.try_open(settings, heard));
+        let opening = async {
+            opening.await.unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Transient,
+                    format!("connect to PostgreSQL: no answer within {:?}", self.connect_timeout),
+                ))
+            })
+        };
+        self.redial.dial(Box::pin(opening)).await
     }
 
     async fn try_open(
@@ -186,7 +191,9 @@ where
     let ended = Arc::new(AtomicBool::new(false));
     let (sender, end) = watch::channel(());
     let life = Life { ended: Arc::clone(&ended), end };
+    let end = End { ended, _sender: sender };
     tokio::spawn(async move {
+        let _end = end;
         loop {
             match poll_fn(|cx| connection.poll_message(cx)).await {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
@@ -203,10 +210,21 @@ where
                 None => break,
             }
         }
-        ended.store(true, Ordering::Release);
-        drop(sender);
     });
     life
+}
+
+/// Tells of a connection's end when it is dropped: by its driver's end, or with the runtime that the
+/// driver ran on.
+struct End {
+    ended: Arc<AtomicBool>,
+    _sender: watch::Sender<()>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+    }
 }
 
 /// A refused connection. Wrong words are lasting; all else may pass.

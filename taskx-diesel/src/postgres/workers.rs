@@ -14,6 +14,7 @@ use taskx_core::{
 use crate::{
     postgres::{
         PgStore,
+        lane::Lane,
         statements::{
             path::{DropAttempts, LockParking, NotifyQueues, Unpark},
             workers::{
@@ -86,20 +87,25 @@ impl PgStore {
         let workers: Vec<DbId> = renewal.workers.iter().copied().map(DbId::from).collect();
         let running: Vec<DbId> = renewal.running.iter().copied().map(DbId::from).collect();
         let (lease, text) = (micros(renewal.lease), json_text(&renewal.running));
-        let (alive, cancelled) = self
-            .lanes
-            .heart
+        let heart = &self.lanes.heart;
+        // The lease comes first, and alone: on a slow server the others take their time.
+        let alive: Vec<DbId> = heart
             .run("renew the lease", async |conn| {
-                write_progress(conn, renewal).await?;
-                let alive: Vec<DbId> = Renew::with((&workers, lease, &text)).load(conn).await?;
-                let cancelled: Vec<DbId> = if running.is_empty() {
-                    Vec::new()
-                } else {
-                    AskedToStop::with((&running, &workers)).load(conn).await?
-                };
-                Ok((alive, cancelled))
+                Renew::with((&workers, lease, &text)).load(conn).await
             })
             .await?;
+        if !renewal.progress.is_empty() {
+            heart.run("write progress", async |conn| write_progress(conn, renewal).await).await?;
+        }
+        let cancelled: Vec<DbId> = if running.is_empty() {
+            Vec::new()
+        } else {
+            heart
+                .run("look for cancellations", async |conn| {
+                    AskedToStop::with((&running, &workers)).load(conn).await
+                })
+                .await?
+        };
         let alive: HashSet<DbId> = alive.into_iter().collect();
         for worker in &renewal.workers {
             if !alive.contains(&DbId::from(*worker)) {
@@ -148,7 +154,7 @@ impl PgStore {
                 end_worker(conn, id, Some(renewed_at)).await
             })
             .await?;
-        let Some(Ended { held, executing }) = ended else { return Ok(Vec::new()) };
+        let Some(Ended { held, executing, alone }) = ended else { return Ok(Vec::new()) };
         let keeps = (micros(FINISHED_RETENTION), micros(DEAD_RETENTION));
         let mut rescued = Vec::with_capacity(held.len());
         for step in held.chunks(STEP) {
@@ -156,9 +162,8 @@ impl PgStore {
                 .lanes
                 .heart
                 .run("take jobs back from a dead worker", async |conn| {
-                    Rescue::with((id, step, &executing, crash_limit, keeps.0, keeps.1))
-                        .load(conn)
-                        .await
+                    let values = (id, step, &executing, crash_limit, keeps.0, keeps.1, &alone);
+                    Rescue::with(values).load(conn).await
                 })
                 .await?;
             rescued.extend(rows.into_iter().map(|(id, queue, state)| Rescued {
@@ -171,7 +176,7 @@ impl PgStore {
         let mut queues: Vec<&str> = rescued.iter().map(|job| job.queue.as_str()).collect();
         queues.sort_unstable();
         queues.dedup();
-        self.notify(&queues).await;
+        tell(&self.lanes.heart, &queues).await;
         Ok(rescued)
     }
 
@@ -179,7 +184,7 @@ impl PgStore {
         let id = DbId::from(worker);
         let ended = self
             .lanes
-            .general
+            .heart
             .transaction("end a worker", async |conn| end_worker(conn, id, None).await)
             .await?;
         let Some(Ended { held, .. }) = ended else { return Ok(0) };
@@ -188,7 +193,7 @@ impl PgStore {
         for step in held.chunks(STEP) {
             let rows: Vec<String> = self
                 .lanes
-                .general
+                .heart
                 .run("give jobs back", async |conn| Retire::with((id, step, keep)).load(conn).await)
                 .await?;
             queues.extend(rows);
@@ -197,20 +202,22 @@ impl PgStore {
         let count = queues.len();
         queues.sort_unstable();
         queues.dedup();
-        self.notify(&queues.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+        tell(&self.lanes.heart, &queues).await;
         Ok(count)
     }
 
     async fn forget_worker(&self, worker: WorkerId) -> Result<()> {
         let id = DbId::from(worker);
         self.lanes
-            .general
+            .heart
             .transaction("remove the row of a worker", async |conn| {
                 ForgetTasks::with((id,)).execute(conn).await?;
                 ForgetWorker::with((id,)).execute(conn).await
             })
             .await?;
         self.presence.forget(worker).await;
+        self.claimants.forget(worker);
         Ok(())
     }
 
@@ -232,21 +239,23 @@ impl PgStore {
         Ok(Pruned { jobs, more: full(jobs) || full(slots) })
     }
 
-    /// Tells the listeners of queues. What was done is done: a failure here is only slower.
+    /// Tells the listeners of queues.
     pub(super) async fn notify(&self, queues: &[&str]) {
-        if queues.is_empty() {
-            return;
-        }
-        let told = self
-            .lanes
-            .general
-            .run("tell the listeners", async |conn| {
-                NotifyQueues::with((queues,)).execute(conn).await
-            })
-            .await;
-        if let Err(error) = told {
-            tracing::debug!(%error, "listeners were not told; they will poll");
-        }
+        tell(&self.lanes.general, queues).await;
+    }
+}
+
+/// Tells the listeners of queues, on a connection of the runtime that calls. What was done is done: a
+/// failure here is only slower.
+async fn tell(lane: &Lane, queues: &[&str]) {
+    if queues.is_empty() {
+        return;
+    }
+    let told = lane
+        .run("tell the listeners", async |conn| NotifyQueues::with((queues,)).execute(conn).await)
+        .await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "listeners were not told; they will poll");
     }
 }
 
@@ -255,6 +264,8 @@ struct Ended {
     held: Vec<DbId>,
     /// What was executing at its last renewal.
     executing: Vec<DbId>,
+    /// Of those, what ran alone.
+    alone: Vec<DbId>,
 }
 
 /// Ends a worker's row unless it was renewed since `renewed_at`. `None` if nothing is to be done.
@@ -270,15 +281,16 @@ async fn end_worker(
         return Ok(None);
     }
     EndWorker::with((id,)).execute(conn).await?;
-    let held = HeldBy::with((id,)).load(conn).await?;
+    let held: Vec<(DbId, i16)> = HeldBy::with((id,)).load(conn).await?;
     let running = running_ids(running.as_deref()).unwrap_or_default();
-    Ok(Some(Ended { held, executing: running.into_iter().map(DbId::from).collect() }))
+    let executing: Vec<DbId> = running.into_iter().map(DbId::from).collect();
+    let ran_alone = held.iter().filter(|(id, solo)| *solo != 0 && executing.contains(id));
+    let alone = ran_alone.map(|(id, _)| *id).collect();
+    let held = held.into_iter().map(|(id, _)| id).collect();
+    Ok(Some(Ended { held, executing, alone }))
 }
 
 async fn write_progress(conn: &mut AsyncPgConnection, renewal: &Renewal) -> QueryResult<()> {
-    if renewal.progress.is_empty() {
-        return Ok(());
-    }
     let ids: Vec<DbId> = renewal.progress.iter().map(|progress| progress.id.into()).collect();
     let owners: Vec<DbId> = renewal.progress.iter().map(|progress| progress.owner.into()).collect();
     let fences: Vec<i64> = renewal.progress.iter().map(|progress| progress.fence).collect();

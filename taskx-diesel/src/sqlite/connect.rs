@@ -212,10 +212,12 @@ fn place(url: &str) -> Result<Place> {
             "mode=rw" => place.create = false,
             "mode=memory" => place.path = None,
             other => {
+                // The value may be a secret.
+                let key = other.split('=').next().unwrap_or_default();
                 return Err(Error::new(
                     ErrorKind::Config,
                     format!(
-                        "`{other}` in the URL of the database is not known; use mode=rw, mode=rwc or mode=memory"
+                        "`{key}` in the URL of the database is not known; use mode=rw, mode=rwc or mode=memory"
                     ),
                 ));
             }

@@ -22,29 +22,40 @@ pub(super) struct Presence {
     held: Mutex<HashMap<WorkerId, File>>,
 }
 
+/// What came of an attempt to hold a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It is held from now on.
+    Taken,
+    /// It was held before.
+    Kept,
+    /// There can be none here.
+    Impossible,
+}
+
 impl Presence {
     pub(super) fn new(folder: PathBuf) -> Self {
         let local = folder.parent().is_none_or(is_local);
         Self { folder, local, held: Mutex::new(HashMap::new()) }
     }
 
-    /// Takes or keeps the lock of a worker row; `false` where there can be none.
-    pub(super) fn hold(&self, worker: WorkerId) -> bool {
+    /// Takes or keeps the lock of a worker row.
+    pub(super) fn hold(&self, worker: WorkerId) -> Hold {
         if !self.local {
-            return false;
+            return Hold::Impossible;
         }
         let path = self.path(worker);
         let mut held = self.held();
         // A file that was removed is looked for in vain by others; make it again.
         if held.contains_key(&worker) && path.exists() {
-            return true;
+            return Hold::Kept;
         }
         match take(&self.folder, &path) {
             Some(file) => {
                 held.insert(worker, file);
-                true
+                Hold::Taken
             }
-            None => false,
+            None => Hold::Impossible,
         }
     }
 
@@ -150,8 +161,8 @@ mod tests {
         let (mine, other) = (Presence::new(path.clone()), Presence::new(path));
         let worker = WorkerId::new();
         assert!(!other.is_free(worker), "a missing file says nothing");
-        assert!(mine.hold(worker));
-        assert!(mine.hold(worker), "held again");
+        assert_eq!(mine.hold(worker), Hold::Taken);
+        assert_eq!(mine.hold(worker), Hold::Kept);
         assert!(!other.is_free(worker));
         assert!(!mine.is_free(worker), "nobody suspects itself");
         drop(mine);
@@ -166,9 +177,9 @@ mod tests {
         let path = folder.path().join("jobs.db-taskx");
         let (mine, other) = (Presence::new(path.clone()), Presence::new(path.clone()));
         let worker = WorkerId::new();
-        assert!(mine.hold(worker));
+        assert_eq!(mine.hold(worker), Hold::Taken);
         fs::remove_file(path.join(format!("{worker}.lock"))).unwrap();
-        assert!(mine.hold(worker));
+        assert_eq!(mine.hold(worker), Hold::Taken);
         assert!(path.join(format!("{worker}.lock")).exists());
         assert!(!other.is_free(worker));
     }

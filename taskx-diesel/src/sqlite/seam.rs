@@ -24,7 +24,9 @@ use crate::portions::by_ids;
 use super::{
     SqliteStore,
     claim::{self, Wanted},
-    insert, inspect, operate, schedules, settle, upkeep, workers,
+    insert, inspect, operate,
+    presence::Hold,
+    schedules, settle, upkeep, workers,
 };
 
 #[async_trait]
@@ -114,9 +116,12 @@ impl Store for SqliteStore {
             .write("end a dead worker", move |conn, now| workers::end_suspect(conn, now, &suspect))
             .await?;
         let Some(running) = ended else { return Ok(Vec::new()) };
-        let rescue = Arc::new(workers::Rescue { worker: suspect.id, running, crash_limit });
+        let held = self.held_by(suspect.id).await?;
+        let ran_alone = held.iter().filter(|(id, solo)| *solo && running.contains(id));
+        let alone = ran_alone.map(|(id, _)| *id).collect();
+        let rescue = Arc::new(workers::Rescue { worker: suspect.id, running, alone, crash_limit });
         let mut rescued = Vec::new();
-        for portion in self.portions_of(suspect.id).await? {
+        for portion in portions(&held) {
             let rescue = Arc::clone(&rescue);
             let taken = self
                 .writer
@@ -131,7 +136,7 @@ impl Store for SqliteStore {
     async fn retire(&self, worker: WorkerId) -> Result<usize> {
         self.writer.write("end a worker", move |conn, now| workers::end(conn, now, worker)).await?;
         let mut released = 0;
-        for portion in self.portions_of(worker).await? {
+        for portion in portions(&self.held_by(worker).await?) {
             released += self
                 .writer
                 .write("release jobs", move |conn, now| {
@@ -144,8 +149,10 @@ impl Store for SqliteStore {
     }
 
     async fn hold_presence(&self, worker: WorkerId) -> Result<bool> {
-        if !self.presence.hold(worker) {
-            return Ok(false);
+        match self.presence.hold(worker) {
+            Hold::Impossible => return Ok(false),
+            Hold::Kept => return Ok(true),
+            Hold::Taken => {}
         }
         self.writer
             .write("note the presence lock", move |conn, _| workers::set_presence(conn, worker))
@@ -217,14 +224,10 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The jobs that a worker holds, in portions for one transaction each. Looked for by a reader:
-    /// the writer must not walk a million rows.
-    async fn portions_of(&self, worker: WorkerId) -> Result<Vec<Vec<JobId>>> {
-        let held = self
-            .readers
-            .read("find a worker's jobs", move |conn| workers::held_by(conn, worker))
-            .await?;
-        Ok(held.chunks(workers::PORTION).map(<[JobId]>::to_vec).collect())
+    /// The jobs that a worker holds, and whether each is to run alone. Looked for by a reader: the
+    /// writer must not walk a million rows.
+    async fn held_by(&self, worker: WorkerId) -> Result<Vec<(JobId, bool)>> {
+        self.readers.read("find a worker's jobs", move |conn| workers::held_by(conn, worker)).await
     }
 
     async fn remove(&self, worker: WorkerId) -> Result<()> {
@@ -232,6 +235,12 @@ impl SqliteStore {
         self.presence.remove(worker);
         Ok(())
     }
+}
+
+/// Jobs in portions for one transaction each.
+fn portions(held: &[(JobId, bool)]) -> Vec<Vec<JobId>> {
+    let ids = |portion: &[(JobId, bool)]| portion.iter().map(|(id, _)| *id).collect();
+    held.chunks(workers::PORTION).map(ids).collect()
 }
 
 #[async_trait]

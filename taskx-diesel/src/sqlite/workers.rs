@@ -78,12 +78,14 @@ statement! {
     Running(id: TaskxId) -> Nullable<Text> = "SELECT running FROM taskx_workers WHERE id = ?";
 
     /// The jobs that a worker holds. No index serves it: one on `owner` would cost every claim
-    /// and every settle, and this is asked once a worker, by a reader.
-    HeldBy(owner: TaskxId) -> TaskxId = "SELECT id FROM taskx_jobs WHERE owner = ? AND state = 1";
+    /// and every settle, and this is asked once a worker, by a reader. Those that run alone come
+    /// last, so that a rescue that was broken off still finds whom to blame.
+    HeldBy(owner: TaskxId) -> (TaskxId, SmallInt) =
+        "SELECT id, solo FROM taskx_jobs WHERE owner = ? AND state = 1 ORDER BY solo";
 
-    /// A job that a worker holds: queue, crash count, whether cancelled.
-    HeldJob(id: TaskxId, owner: TaskxId) -> (Text, Integer, Nullable<TaskxTime>) =
-        "SELECT queue, crash_count, cancel_requested_at FROM taskx_jobs
+    /// A job that a worker holds: queue, crash count, whether it runs alone, whether cancelled.
+    HeldJob(id: TaskxId, owner: TaskxId) -> (Text, Integer, SmallInt, Nullable<TaskxTime>) =
+        "SELECT queue, crash_count, solo, cancel_requested_at FROM taskx_jobs
          WHERE id = ? AND owner = ? AND state = 1";
 
     /// Gives a job back: the attempt does not count.
@@ -211,10 +213,13 @@ pub(super) fn end(conn: &mut SqliteConnection, now: DbTime, worker: WorkerId) ->
     EndWorker::with((DbId::from(worker), now)).execute(conn).map(drop)
 }
 
-/// The jobs that a worker holds.
-pub(super) fn held_by(conn: &mut SqliteConnection, worker: WorkerId) -> QueryResult<Vec<JobId>> {
-    let ids: Vec<DbId> = HeldBy::with((DbId::from(worker),)).load(conn)?;
-    Ok(ids.into_iter().map(JobId::from).collect())
+/// The jobs that a worker holds, and whether each is to run alone.
+pub(super) fn held_by(
+    conn: &mut SqliteConnection,
+    worker: WorkerId,
+) -> QueryResult<Vec<(JobId, bool)>> {
+    let rows: Vec<(DbId, i16)> = HeldBy::with((DbId::from(worker),)).load(conn)?;
+    Ok(rows.into_iter().map(|(id, solo)| (id.into(), solo != 0)).collect())
 }
 
 /// What a rescue goes by.
@@ -223,7 +228,9 @@ pub(super) struct Rescue {
     pub(super) worker: WorkerId,
     /// What it was executing at its last renewal.
     pub(super) running: HashSet<JobId>,
-    /// The crash count at which a job is set aside.
+    /// Of those, what ran alone, and so is to blame.
+    pub(super) alone: HashSet<JobId>,
+    /// The crash count at which a job that is to blame is set aside.
     pub(super) crash_limit: i32,
 }
 
@@ -239,10 +246,10 @@ impl Rescue {
         let mut rescued = Vec::with_capacity(portion.len());
         for &id in portion {
             let keys = (DbId::from(id), DbId::from(self.worker));
-            let held: Option<(String, i32, Option<DbTime>)> =
+            let held: Option<(String, i32, i16, Option<DbTime>)> =
                 HeldJob::with(keys).get_result(conn).optional()?;
-            let Some((queue, crash_count, cancel_requested)) = held else { continue };
-            let quarantined = self.take_one(conn, now, id, crash_count, cancel_requested)?;
+            let Some((queue, crash_count, solo, cancel_requested)) = held else { continue };
+            let quarantined = self.take_one(conn, now, id, crash_count, solo, cancel_requested)?;
             rescued.push(Rescued { id, queue, quarantined });
         }
         Ok(rescued)
@@ -255,19 +262,24 @@ impl Rescue {
         now: DbTime,
         id: JobId,
         crash_count: i32,
+        solo: i16,
         cancel_requested: Option<DbTime>,
     ) -> QueryResult<bool> {
-        let executing = self.running.contains(&id);
-        let crashes = crash_count.saturating_add(1);
+        let blamed = self.alone.contains(&id);
+        let suspected = self.alone.is_empty();
+        let crashes = crash_count.saturating_add(i32::from(blamed || suspected));
         // Suspected is what was executing, and what was beside it twice.
-        let solo = executing || crashes >= 2;
-        GiveBack::with((DbId::from(id), crashes, i16::from(solo))).execute(conn)?;
+        let solo = match suspected {
+            true => i16::from(self.running.contains(&id) || crashes >= 2),
+            false => solo,
+        };
+        GiveBack::with((DbId::from(id), crashes, solo)).execute(conn)?;
         if cancel_requested.is_some() {
             let end = (JobState::Cancelled, micros(FINISHED_RETENTION));
             finish_waiting(conn, now, id, end, CANCELLED_WHILE_RUNNING)?;
             return Ok(false);
         }
-        if crashes >= self.crash_limit {
+        if blamed && crashes >= self.crash_limit {
             let end = (JobState::Quarantined, micros(DEAD_RETENTION));
             let reason = format!("its process died {crashes} times while it ran");
             return finish_waiting(conn, now, id, end, &reason);
@@ -286,9 +298,9 @@ pub(super) fn release(
     let mut released = 0;
     for &id in portion {
         let keys = (DbId::from(id), DbId::from(worker));
-        let held: Option<(String, i32, Option<DbTime>)> =
+        let held: Option<(String, i32, i16, Option<DbTime>)> =
             HeldJob::with(keys).get_result(conn).optional()?;
-        let Some((_, _, cancel_requested)) = held else { continue };
+        let Some((.., cancel_requested)) = held else { continue };
         released += Release::with(keys).execute(conn)?;
         if cancel_requested.is_some() {
             let end = (JobState::Cancelled, micros(FINISHED_RETENTION));

@@ -118,28 +118,41 @@ pub(super) fn rescue(
         .map(|row| row.info.running.into_iter().collect())
         .unwrap_or_default();
     let held = held_by(tables, suspect.id);
-    held.into_iter()
-        .filter_map(|id| take_back(tables, now, id, executing.contains(&id), crash_limit))
-        .collect()
+    let is_solo = |id: &JobId| tables.live.get(*id).is_some_and(|row| row.solo);
+    let alone: HashSet<JobId> =
+        held.iter().copied().filter(|id| executing.contains(id) && is_solo(id)).collect();
+    let guilt = |id: &JobId| match (alone.is_empty(), alone.contains(id)) {
+        (true, _) => Guilt::Suspected { executing: executing.contains(id) },
+        (false, true) => Guilt::Certain { crash_limit },
+        (false, false) => Guilt::None,
+    };
+    held.into_iter().filter_map(|id| take_back(tables, now, id, guilt(&id))).collect()
+}
+
+/// How a job stands to its process's death.
+enum Guilt {
+    /// Another one ran alone.
+    None,
+    /// It may have been it.
+    Suspected { executing: bool },
+    /// It ran alone.
+    Certain { crash_limit: i32 },
 }
 
 /// Takes one job back from a dead worker.
-fn take_back(
-    tables: &mut Tables,
-    now: Time,
-    id: JobId,
-    was_executing: bool,
-    crash_limit: i32,
-) -> Option<Rescued> {
+fn take_back(tables: &mut Tables, now: Time, id: JobId, guilt: Guilt) -> Option<Rescued> {
     tables.live.change(id, |row| {
         give_back(row);
-        row.job.crash_count += 1;
-        // A job that nobody saw executing is suspected too once it was there at two deaths.
-        row.solo = was_executing || row.job.crash_count >= 2;
+        row.job.crash_count += i32::from(!matches!(guilt, Guilt::None));
+        if let Guilt::Suspected { executing } = guilt {
+            // What nobody saw executing is suspected too once it was there at two deaths.
+            row.solo = executing || row.job.crash_count >= 2;
+        }
     });
     let job = &tables.live.get(id)?.job;
     let (crashes, stop) = (job.crash_count, job.cancel_requested_at.is_some());
-    let rescued = Rescued { id, queue: job.queue.clone(), quarantined: crashes >= crash_limit };
+    let quarantined = matches!(guilt, Guilt::Certain { crash_limit } if crashes >= crash_limit);
+    let rescued = Rescued { id, queue: job.queue.clone(), quarantined };
     if rescued.quarantined {
         let reason = format!("its process died {crashes} times while it ran");
         finish(tables, now, id, Ending::new(JobState::Quarantined, &reason, Some(DEAD_RETENTION)));

@@ -244,15 +244,52 @@ pub async fn neighbours_of_poison_go_on(store: &dyn Store) {
     die(store, owner, &[poison]).await;
     assert_eq!(state(store, poison).await, JobState::Quarantined);
     let found = find(store, neighbour).await;
-    assert_eq!((found.state, found.crash_count), (JobState::Available, 1));
+    assert_eq!((found.state, found.crash_count), (JobState::Available, 0));
+}
+
+/// What ran alone is blamed alone: who waited beside it comes back as it was.
+pub async fn what_ran_alone_is_blamed_alone(store: &dyn Store) {
+    let all = inserted(store, 3).await;
+    let dead = worker(store).await;
+    claim(store, dead, 3).await;
+    die(store, dead, &all[..1]).await;
+    let dead = worker(store).await;
+    let alone = claim(store, dead, 3).await;
+    assert!(ids(&alone) == all[..1] && alone[0].solo);
+    assert_eq!(claim(store, dead, 3).await.len(), 2);
+    assert_eq!(die(store, dead, &all[..1]).await.len(), 3);
+    let owner = worker(store).await;
+    let alone = claim(store, owner, 3).await;
+    assert_eq!((alone[0].id, alone[0].crash_count, alone[0].solo), (all[0], 2, true));
+    let others = claim(store, owner, 3).await;
+    assert_eq!(ids(&others), all[1..]);
+    assert!(others.iter().all(|job| job.crash_count == 1 && !job.solo), "{others:?}");
+}
+
+/// However many deaths a job was there at, it is quarantined only when it was seen to run alone.
+pub async fn nobody_is_quarantined_unseen(store: &dyn Store) {
+    let id = insert(store, &job()).await;
+    for _ in 0..5 {
+        let owner = worker(store).await;
+        claim_one(store, owner).await;
+        assert!(!die(store, owner, &[]).await[0].quarantined);
+    }
+    let owner = worker(store).await;
+    let held = claim_one(store, owner).await;
+    assert!(held.solo && held.crash_count == 5);
+    assert_eq!(settle(store, &held, Outcome::Completed(None)).await, Settled::Done);
+    assert_eq!(state(store, id).await, JobState::Completed);
 }
 
 /// A quarantined job that is redriven is counted anew, and no longer solo.
 pub async fn redriven_poison_is_counted_anew(store: &dyn Store) {
     let held = running(store).await;
-    store.renew(&renewal(held.owner, &[held.id])).await.unwrap();
-    let suspect = suspect(store, held.owner).await;
-    assert!(store.rescue(&suspect, 1).await.unwrap()[0].quarantined);
+    die(store, held.owner, &[held.id]).await;
+    let owner = worker(store).await;
+    claim_one(store, owner).await;
+    store.renew(&renewal(owner, &[held.id])).await.unwrap();
+    let suspect = suspect(store, owner).await;
+    assert!(store.rescue(&suspect, 2).await.unwrap()[0].quarantined);
     assert_eq!(store.retry(&[held.id], &ada()).await.unwrap(), 1);
     let owner = worker(store).await;
     let again = claim_one(store, owner).await;

@@ -315,6 +315,8 @@ macro_rules! conformance {
                 a_solo_job_given_back_is_still_solo
                 poison_is_quarantined
                 neighbours_of_poison_go_on
+            what_ran_alone_is_blamed_alone
+            nobody_is_quarantined_unseen
                 redriven_poison_is_counted_anew
                 a_dead_workers_cancelled_job_is_cancelled
                 a_retired_workers_jobs_are_given_back

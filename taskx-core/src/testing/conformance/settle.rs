@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::steps::{
-    DAY, HOUR, ada, cancelled, claim, die, discard, endings, failure, find, insert, inserted, job,
-    near, quarantine, retry, running, settle, settle_as, settled, settlement, snooze, state, total,
-    travel, worker,
+    DAY, HOUR, ada, cancelled, claim, claim_one, die, discard, endings, failure, find, insert,
+    inserted, job, near, quarantine, renewal, retry, running, settle, settle_as, settled,
+    settlement, snooze, state, total, travel, worker,
 };
 use crate::{
     job::{JobId, JobState, WorkerId},
@@ -287,9 +287,13 @@ pub async fn a_rescued_job_is_lost_to_its_owner(store: &dyn Store) {
 
 /// What a rescuer quarantined its old owner has not settled.
 pub async fn a_job_quarantined_by_rescue_is_lost_to_its_owner(store: &dyn Store) {
-    let held = running(store).await;
-    let suspect = super::steps::suspect(store, held.owner).await;
-    assert!(store.rescue(&suspect, 1).await.unwrap()[0].quarantined);
+    let first = running(store).await;
+    die(store, first.owner, &[first.id]).await;
+    let owner = worker(store).await;
+    let held = claim_one(store, owner).await;
+    store.renew(&renewal(owner, &[held.id])).await.unwrap();
+    let suspect = super::steps::suspect(store, owner).await;
+    assert!(store.rescue(&suspect, 2).await.unwrap()[0].quarantined);
     for (outcome, _) in endings() {
         assert_ne!(settle(store, &held, outcome).await, Settled::Done);
     }

@@ -81,11 +81,11 @@ statement! {
          WHERE j.state = 1 AND j.cancel_requested_at IS NOT NULL"
     );
 
-    /// Every worker row: when it was renewed, whether its lease or the row has ended, whether its
-    /// presence lock is free though it was held once. The server's locks have one name each for
-    /// all databases; ids are random.
-    pub(in crate::mysql) Standings() -> (TaskxId, TaskxTime, Bool, Bool) =
-        "SELECT id, renewed_at, lease_until < UTC_TIMESTAMP(6) OR ended_at IS NOT NULL,
+    /// Every worker row: when it was renewed, whether its lease is over, whether a rescuer ended it,
+    /// whether its presence lock is free though it was held once. The server's locks have one name
+    /// each for all databases; ids are random.
+    pub(in crate::mysql) Standings() -> (TaskxId, TaskxTime, Bool, Bool, Bool) =
+        "SELECT id, renewed_at, lease_until < UTC_TIMESTAMP(6), ended_at IS NOT NULL,
             presence = 1 AND COALESCE(IS_FREE_LOCK(CONCAT('taskx.', LOWER(HEX(id)))), 0)
          FROM taskx_workers ORDER BY started_at, id";
 
@@ -116,10 +116,16 @@ statement! {
     pub(in crate::mysql) RunningOf(id: TaskxId) -> Nullable<Text> =
         "SELECT running FROM taskx_workers WHERE id = ?";
 
-    /// The first jobs that a worker holds. Not locked: others' running jobs lie between them.
+    /// The first jobs that a worker holds. Not locked: others' running jobs lie between them. Those
+    /// that run alone come last, so that a rescue that was broken off still finds whom to blame.
     pub(in crate::mysql) HeldBy(owner: TaskxId, limit: Integer) -> TaskxId =
         "SELECT id FROM taskx_jobs FORCE INDEX (taskx_jobs_ready)
-         WHERE state = 1 AND owner = ? LIMIT ?";
+         WHERE state = 1 AND owner = ? ORDER BY solo LIMIT ?";
+
+    /// The jobs that a worker holds and that are to run alone.
+    pub(in crate::mysql) HeldAlone(owner: TaskxId) -> TaskxId =
+        "SELECT id FROM taskx_jobs FORCE INDEX (taskx_jobs_ready)
+         WHERE state = 1 AND owner = ? AND solo = 1";
 
     /// Of these jobs, those that the worker still holds, locked: queue, crashes so far, whether a
     /// cancellation was asked for.

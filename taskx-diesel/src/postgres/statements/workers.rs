@@ -1,6 +1,6 @@
 //! Workers: their rows, leases, presence, and what becomes of a dead one's jobs.
 
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
 
 use crate::{
     schema::sql_types::{TaskxId, TaskxTime},
@@ -69,13 +69,15 @@ statement! {
 
     /// Rows besides `$1` that may be dead: ended by a rescuer that did not finish, lease over, or
     /// presence lock free. The locks are read and not tried, since a tried lock is held for a
-    /// moment, in which its worker could not take it back. Not in the first 10 s of the server:
-    /// its restart freed the locks of workers that live.
+    /// moment, in which its worker could not take it back. Not in the first 10 s of the server, nor
+    /// after the crash of one of its processes, which makes it end all sessions and empty its
+    /// statistics: both free the locks of workers that live.
     pub(crate) Suspects(besides: Array<TaskxId>) -> (TaskxId, TaskxTime, Bool) = concat!(
-        "SELECT w.id, w.renewed_at, (w.ended_at IS NOT NULL OR w.lease_until < now()) \
+        "SELECT w.id, w.renewed_at, w.lease_until < now() \
          FROM taskx_workers w WHERE w.id <> ALL ($1) AND (w.ended_at IS NOT NULL \
          OR w.lease_until < now() OR (w.presence = 1 \
-         AND pg_postmaster_start_time() < now() - interval '10 s' \
+         AND GREATEST(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time()) \
+         < now() - interval '10 s' \
          AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
          AND l.objsubid = 1 \
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
@@ -91,13 +93,15 @@ statement! {
     pub(crate) EndWorker(id: TaskxId) =
         "UPDATE taskx_workers SET ended_at = now() WHERE id = $1 AND ended_at IS NULL";
 
-    /// The jobs that a worker holds.
-    pub(crate) HeldBy(owner: TaskxId) -> TaskxId =
-        "SELECT id FROM taskx_jobs WHERE owner = $1 AND state = 1";
+    /// The jobs that a worker holds, and whether each is to run alone; those come last, so that a
+    /// rescue that was broken off still finds whom to blame.
+    pub(crate) HeldBy(owner: TaskxId) -> (TaskxId, SmallInt) =
+        "SELECT id, solo FROM taskx_jobs WHERE owner = $1 AND state = 1 ORDER BY solo";
 
-    /// Takes jobs (`$2`) back from a dead worker: quarantined where they were there at `$4` deaths,
-    /// cancelled where that was asked for, else available, and nobody's; those that were executing (`$3`), or
-    /// that meet a second death, will run alone. Cancelled ones are kept for `$5` microseconds,
+    /// Takes jobs (`$2`) back from a dead worker: cancelled where that was asked for, else available,
+    /// and nobody's. If some ran alone (`$7`), the death is theirs, and those are quarantined for
+    /// which it is the `$4`th. Else it is everybody's, and those that were executing (`$3`), or that
+    /// meet a second death, will run alone. Cancelled ones are kept for `$5` microseconds,
     /// quarantined ones for `$6`. Gives id, queue, state.
     pub(crate) Rescue(
         owner: TaskxId,
@@ -106,9 +110,11 @@ statement! {
         crash_limit: Integer,
         keep_cancelled: BigInt,
         keep_quarantined: BigInt,
+        alone: Array<TaskxId>,
     ) -> (TaskxId, Text, Integer) = concat!(
-        "WITH held AS MATERIALIZED (SELECT id, crash_count + 1 AS deaths, \
-         CASE WHEN crash_count + 1 >= $4 THEN 13 \
+        "WITH held AS MATERIALIZED (SELECT id, \
+         crash_count + CASE WHEN cardinality($7) = 0 OR id = ANY ($7) THEN 1 ELSE 0 END AS deaths, \
+         CASE WHEN id = ANY ($7) AND crash_count + 1 >= $4 THEN 13 \
          WHEN cancel_requested_at IS NOT NULL THEN 11 ELSE 0 END AS next_state \
          FROM taskx_jobs WHERE id = ANY ($2) AND owner = $1 AND state = 1 FOR UPDATE), \
          gone AS (DELETE FROM taskx_jobs j USING held WHERE j.id = held.id \
@@ -125,7 +131,8 @@ statement! {
          FROM gone ON CONFLICT (id) DO NOTHING), \
          back AS (UPDATE taskx_jobs j SET state = 0, attempt = GREATEST(j.attempt - 1, 0), \
          owner = NULL, crash_count = held.deaths, \
-         solo = CASE WHEN held.deaths >= 2 OR j.id = ANY ($3) THEN 1 ELSE 0 END \
+         solo = CASE WHEN cardinality($7) > 0 THEN j.solo \
+         WHEN held.deaths >= 2 OR j.id = ANY ($3) THEN 1 ELSE 0 END \
          FROM held WHERE j.id = held.id AND held.next_state = 0 RETURNING j.id, j.queue) \
          SELECT id, queue, next_state FROM gone UNION ALL SELECT id, queue, 0 FROM back",
     );
