@@ -2,6 +2,7 @@
 
 mod assert;
 pub mod conformance;
+pub mod faults;
 mod run;
 mod time;
 
