@@ -5,7 +5,6 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "a test fails by a panic, and its story is one"
 )]

@@ -1,6 +1,6 @@
 //! `cargo xtask check`, `deny` and `ci`: what a change must pass.
 
-use std::process::Command;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -53,7 +53,7 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, each feature alone, `test`, the quick start, the newcomer's try, and where
+/// Everything: `check`, each feature alone, `test`, `chaos`, the quick start, the newcomer's try, and where
 /// their programs are installed the guide's pages and `deny`.
 ///
 /// # Errors
@@ -74,6 +74,7 @@ pub(crate) fn ci(
         counts = Some(tested.counts.clone());
         tested.verdict()
     })?;
+    report.step("chaos", || chaos(workspace, interrupt, permission, &[]))?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
     report.step("newcomer", || newcomer(workspace, interrupt))?;
     if workspace.has("mdbook") {
@@ -92,6 +93,23 @@ pub(crate) fn ci(
         println!("{counts}");
     }
     verdict
+}
+
+/// Real worker processes under every fault; `orders` go to the program that makes them.
+///
+/// # Errors
+/// When a server is missing, or a promise was not kept.
+pub(crate) fn chaos(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    permission: Permission,
+    orders: &[OsString],
+) -> Result<()> {
+    prerequisites::servers(interrupt, permission)?;
+    let run = ["run", "--quiet", "--package", "taskx-chaos", "--"];
+    let mut command = workspace.cargo(run);
+    command.args(orders);
+    interrupt.run(&mut command).and_then(succeeded)
 }
 
 /// Compiles taskx with one database at a time, and with none: everything else compiles all of them

@@ -37,6 +37,8 @@ cargo xtask quickstart
     Runs the example quickstart in an empty folder and checks the mail that it writes.
 cargo xtask newcomer
     Compiles and runs the README's first program as a package of its own outside the workspace.
+cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
+    Kills, stops, cuts and fills what taskx runs on, and counts what is lost.
 cargo xtask deny [--install]
     Licences and sources of the dependencies (cargo-deny; --install compiles it, in minutes).
 cargo xtask ci [--install | --no-install]
@@ -121,8 +123,14 @@ impl Request {
 }
 
 fn chore(interrupt: &Interrupt) -> Result<()> {
-    let Request { chore, durability, options } = Request::parse(env::args_os().skip(1))?;
     let workspace = Workspace::find()?;
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some((first, orders)) = words.split_first()
+        && first == "chaos"
+    {
+        return gate::chaos(&workspace, interrupt, Permission::WhenRoot, orders);
+    }
+    let Request { chore, durability, options } = Request::parse(words)?;
     match chore.as_deref() {
         Some("test") => {
             let tested = test::test(&workspace, interrupt, &options)?;

@@ -130,6 +130,7 @@ pub(super) fn rescue(
 }
 
 /// How a job stands to its process's death.
+#[derive(Clone, Copy)]
 enum Guilt {
     /// Another one ran alone.
     None,

@@ -1,0 +1,303 @@
+//! What must be true in the end, whatever was broken: the journal of all processes against what the
+//! database holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt, fs,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use taskx::{Job, JobState};
+
+/// One run of a job, as its task noted it.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) job: String,
+    pub(crate) fence: i64,
+    pub(crate) pid: u32,
+    /// Microseconds since 1970.
+    pub(crate) at: u128,
+}
+
+/// The journal, read.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    tried: BTreeSet<u64>,
+    acknowledged: BTreeSet<u64>,
+    pub(crate) begun: Vec<Run>,
+    ended: HashSet<(String, i64, u32)>,
+    pub(crate) poisoned: Vec<Run>,
+}
+
+/// A process that was killed, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Death {
+    pub(crate) pid: u32,
+    pub(crate) at: u128,
+}
+
+/// What the ledger finds.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) violations: Vec<String>,
+    acknowledged: usize,
+    unknown: usize,
+    completed: usize,
+    effects: usize,
+    /// Runs that ended after the job had been taken away.
+    pub(crate) fenced_out: usize,
+    /// Claims that a crash of the server undid, and that were made again with the same number.
+    undone: usize,
+    /// From a worker's death to the next run of each job that it was executing, sorted.
+    pub(crate) redelivered: Vec<Duration>,
+}
+
+impl Ledger {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let mut ledger = Self::default();
+        let text = fs::read_to_string(path).context("the journal cannot be read")?;
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words.as_slice() {
+                ["T", n] => drop(ledger.tried.insert(n.parse()?)),
+                ["A", n] => drop(ledger.acknowledged.insert(n.parse()?)),
+                ["U", _] => {}
+                [what, _, job, fence, pid, at] => {
+                    let (fence, pid, at) = (fence.parse()?, pid.parse()?, at.parse()?);
+                    let run = Run { job: (*job).to_owned(), fence, pid, at };
+                    match *what {
+                        "S" => ledger.begun.push(run),
+                        "E" => drop(ledger.ended.insert((run.job, run.fence, run.pid))),
+                        _ => ledger.poisoned.push(run),
+                    }
+                }
+                _ => anyhow::bail!("a line of the journal is torn: {line}"),
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Compares; `effects` has the number of rows of each `n` that a transactional task wrote.
+    pub(crate) fn verify(
+        &self,
+        jobs: &[Job],
+        effects: &[(i64, i64)],
+        deaths: &[Death],
+        server_crashed: bool,
+    ) -> Verdict {
+        let mut verdict = Verdict {
+            acknowledged: self.acknowledged.len(),
+            unknown: self.tried.difference(&self.acknowledged).count(),
+            effects: effects.len(),
+            ..Verdict::default()
+        };
+        let by_number = self.jobs_by_number(jobs, &mut verdict);
+        self.check_effects(&by_number, effects, &mut verdict);
+        self.check_runs(jobs, server_crashed, &mut verdict);
+        self.measure(deaths, &mut verdict);
+        verdict
+    }
+
+    /// Each acknowledged number is there, none twice, all of them done.
+    fn jobs_by_number<'j>(&self, jobs: &'j [Job], verdict: &mut Verdict) -> BTreeMap<u64, &'j Job> {
+        let mut by_number = BTreeMap::new();
+        for job in jobs {
+            let Some(n) = number(job) else { continue };
+            if by_number.insert(n, job).is_some() {
+                verdict.violations.push(format!("number {n} was stored twice"));
+            }
+            match job.state {
+                JobState::Completed => verdict.completed += 1,
+                state => verdict.violations.push(format!("number {n} is {state} in the end")),
+            }
+        }
+        for n in &self.acknowledged {
+            if !by_number.contains_key(n) {
+                verdict.violations.push(format!("number {n} was acknowledged and is LOST"));
+            }
+        }
+        by_number
+    }
+
+    /// Each completed transactional job has its effect once; no other has any.
+    fn check_effects(
+        &self,
+        by_number: &BTreeMap<u64, &Job>,
+        effects: &[(i64, i64)],
+        verdict: &mut Verdict,
+    ) {
+        let counts: HashMap<u64, i64> = effects
+            .iter()
+            .filter_map(|(n, count)| Some((u64::try_from(*n).ok()?, *count)))
+            .collect();
+        for (n, count) in &counts {
+            if *count != 1 {
+                verdict.violations.push(format!("the effect of {n} is there {count} times"));
+            }
+            if !by_number.contains_key(n) {
+                verdict.violations.push(format!("an effect of {n}, which is no job"));
+            }
+        }
+        for (n, job) in by_number {
+            if job.task.starts_with("pay") && !counts.contains_key(n) {
+                verdict.violations.push(format!("{n} is completed without its effect"));
+            }
+        }
+    }
+
+    /// No claim runs twice; the claim that finished a job has run; late runs are counted.
+    fn check_runs(&self, jobs: &[Job], server_crashed: bool, verdict: &mut Verdict) {
+        let mut claims: HashMap<(&str, i64), Vec<u32>> = HashMap::new();
+        for run in &self.begun {
+            claims.entry((&run.job, run.fence)).or_default().push(run.pid);
+        }
+        for ((job, fence), pids) in &claims {
+            let distinct: HashSet<_> = pids.iter().collect();
+            if distinct.len() < pids.len() {
+                let text = format!("job {job}: one process ran fence {fence} {} times", pids.len());
+                verdict.violations.push(text);
+            } else if pids.len() > 1 && server_crashed {
+                verdict.undone += 1;
+            } else if pids.len() > 1 {
+                verdict.violations.push(format!("job {job}: fence {fence} was used {pids:?}"));
+            }
+        }
+        let last: HashMap<String, i64> =
+            jobs.iter().map(|job| (job.id.to_string(), job.fence)).collect();
+        verdict.fenced_out = self
+            .ended
+            .iter()
+            .filter(|(job, fence, _)| last.get(job).is_some_and(|l| fence < l))
+            .count();
+        let done: HashSet<(&str, i64)> =
+            self.ended.iter().map(|(job, fence, _)| (job.as_str(), *fence)).collect();
+        for job in jobs.iter().filter(|job| job.state == JobState::Completed) {
+            if number(job).is_some() && !done.contains(&(job.id.to_string().as_str(), job.fence)) {
+                let (id, fence) = (job.id, job.fence);
+                verdict
+                    .violations
+                    .push(format!("job {id} is completed, but fence {fence} never ran"));
+            }
+        }
+    }
+
+    /// How long each job that died with its worker waited for its next run.
+    fn measure(&self, deaths: &[Death], verdict: &mut Verdict) {
+        let mut runs: HashMap<&str, Vec<&Run>> = HashMap::new();
+        for run in &self.begun {
+            runs.entry(&run.job).or_default().push(run);
+        }
+        let dead: HashMap<u32, u128> = deaths.iter().map(|death| (death.pid, death.at)).collect();
+        for run in &self.begun {
+            let Some(died) = dead.get(&run.pid) else { continue };
+            if self.ended.contains(&(run.job.clone(), run.fence, run.pid)) {
+                continue;
+            }
+            let later = runs.get(run.job.as_str()).into_iter().flatten();
+            let next =
+                later.filter(|next| next.at > *died && next.pid != run.pid).map(|next| next.at);
+            match next.min() {
+                Some(at) => {
+                    let micros = u64::try_from(at - died).unwrap_or(u64::MAX);
+                    verdict.redelivered.push(Duration::from_micros(micros));
+                }
+                None => verdict.violations.push(format!("job {} never ran again", run.job)),
+            }
+        }
+        verdict.redelivered.sort_unstable();
+    }
+}
+
+/// The number in a job's arguments; poison has none.
+fn number(job: &Job) -> Option<u64> {
+    let payload: serde_json::Value = serde_json::from_str(&job.payload).ok()?;
+    payload.get("n")?.as_u64()
+}
+
+impl Verdict {
+    /// The delay that so much of a hundred do not exceed.
+    pub(crate) fn percentile(&self, hundredths: usize) -> Duration {
+        let last = self.redelivered.len().saturating_sub(1);
+        self.redelivered.get(last * hundredths / 100).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { acknowledged, unknown, completed, effects, fenced_out, undone, .. } = self;
+        write!(
+            f,
+            "{acknowledged} acknowledged, {unknown} unknown, {completed} completed, {effects} effects"
+        )?;
+        write!(
+            f,
+            ", {fenced_out} fenced out, {undone} claims undone, {} violations",
+            self.violations.len()
+        )?;
+        if !self.redelivered.is_empty() {
+            let seconds = |at| self.percentile(at).as_secs_f64();
+            write!(f, "; {} redelivered: p50 {:.2} s", self.redelivered.len(), seconds(50))?;
+            write!(f, ", p99 {:.2} s, max {:.2} s", seconds(99), seconds(100))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use taskx::JobId;
+
+    use super::*;
+
+    fn job(id: JobId, n: u64, task: &str, fence: i64) -> Job {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut job = Job::new(id, JobState::Completed, "q".into(), task.into(), now);
+        job.payload = format!("{{\"n\":{n}}}");
+        job.fence = fence;
+        job
+    }
+
+    fn read(text: &str) -> Ledger {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        Ledger::read(file.path()).unwrap()
+    }
+
+    fn violations(text: &str, jobs: &[Job], effects: &[(i64, i64)]) -> usize {
+        read(text).verify(jobs, effects, &[], false).violations.len()
+    }
+
+    #[test]
+    fn what_is_wrong_is_found() {
+        let id = JobId::new();
+        let fine = format!("T 1\nA 1\nS 1 {id} 1 7 100\nE 1 {id} 1 7 200\n");
+        let jobs = [job(id, 1, "pay", 1)];
+        assert_eq!(violations(&fine, &jobs, &[(1, 1)]), 0);
+        assert_eq!(violations(&fine, &jobs, &[(1, 2)]), 1, "an effect twice");
+        assert_eq!(violations(&fine, &jobs, &[]), 1, "no effect");
+        assert_eq!(violations(&fine, &[], &[(1, 1)]), 2, "lost, and an effect of nothing");
+        assert_eq!(violations(&format!("{fine}A 2\n"), &jobs, &[(1, 1)]), 1, "lost");
+        let twice = [job(id, 1, "pay", 1), job(JobId::new(), 1, "pay", 1)];
+        assert!(violations(&fine, &twice, &[(1, 1)]) >= 1, "stored twice");
+        assert_eq!(violations(&format!("{fine}S 1 {id} 1 8 300\n"), &jobs, &[(1, 1)]), 1, "reuse");
+        assert_eq!(violations(&format!("{fine}S 1 {id} 1 7 300\n"), &jobs, &[(1, 1)]), 1, "again");
+        let unrun = [job(id, 1, "pay", 2)];
+        assert_eq!(violations(&fine, &unrun, &[(1, 1)]), 1, "finished by a claim that never ran");
+    }
+
+    #[test]
+    fn a_killed_run_is_measured_to_its_next() {
+        let id = JobId::new();
+        let text =
+            format!("T 1\nA 1\nS 1 {id} 1 7 100\nS 1 {id} 2 8 1700100\nE 1 {id} 2 8 1700200\n");
+        let death = Death { pid: 7, at: 100 };
+        let verdict = read(&text).verify(&[job(id, 1, "work", 2)], &[], &[death], false);
+        assert!(verdict.violations.is_empty(), "{verdict:?}");
+        assert_eq!(verdict.percentile(99), Duration::from_micros(1_700_000));
+        let never = format!("T 1\nA 1\nS 1 {id} 1 7 100\n");
+        let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &[death], false);
+        assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");
+    }
+}

@@ -1,0 +1,96 @@
+//! What the child processes do: work, or enqueue.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use taskx::App;
+use taskx_core::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    engine::Engine,
+    tasks::{self, Journal},
+};
+
+/// What a child is told by its command line, in this order.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    pub(crate) engine: Engine,
+    pub(crate) url: String,
+    pub(crate) journal: PathBuf,
+    /// A worker's lease in milliseconds; a producer's first number.
+    pub(crate) number: u64,
+}
+
+impl Orders {
+    pub(crate) fn words(&self) -> [String; 4] {
+        let journal = self.journal.display().to_string();
+        [self.engine.to_string(), self.url.clone(), journal, self.number.to_string()]
+    }
+
+    pub(crate) fn parse(words: &[String]) -> Result<Self> {
+        let [engine, url, journal, number] = words else { anyhow::bail!("four words, please") };
+        let number = number.parse().context("the last word is no number")?;
+        let journal = PathBuf::from(journal);
+        Ok(Self { engine: engine.parse()?, url: url.clone(), journal, number })
+    }
+}
+
+async fn app(orders: &Orders, lease: Duration) -> Result<App> {
+    let builder = App::builder()
+        .config(Config::default())
+        .database_url(&orders.url)
+        .lease(lease)
+        .grace(Duration::from_secs(5))
+        .debug(false)
+        .state(Journal::open(&orders.journal)?);
+    Ok(builder.build().await?)
+}
+
+/// A worker, until a signal ends it.
+pub(crate) fn work(orders: &Orders) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let app = app(orders, Duration::from_millis(orders.number)).await?;
+        let worker = app.blocking_worker().only(tasks::names(orders.engine)).concurrency(8);
+        worker.run().await?;
+        Ok(())
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+/// How many enqueue at once in a producer.
+const CALLERS: u64 = 4;
+
+/// A producer: `T n` before each enqueue, then `A n` if it was acknowledged, else `U n`.
+pub(crate) fn produce(orders: &Orders) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let mut end = signal(SignalKind::terminate())?;
+        let app = app(orders, Duration::from_secs(30)).await?;
+        let mut callers = Vec::new();
+        for caller in 0..CALLERS {
+            let (orders, queue) = (orders.clone(), app.queue().clone());
+            callers.push(tokio::spawn(async move {
+                let journal = Journal::open(&orders.journal)?;
+                for n in (orders.number + caller..).step_by(4) {
+                    journal.note(&format!("T {n}"));
+                    match tasks::enqueue(orders.engine, n, &queue).await {
+                        Ok(_) => journal.note(&format!("A {n}")),
+                        Err(_) => journal.note(&format!("U {n}")),
+                    }
+                    tokio::time::sleep(Duration::from_millis(n * 13 % 60)).await;
+                }
+                Ok::<_, anyhow::Error>(())
+            }));
+        }
+        end.recv().await;
+        for caller in callers {
+            caller.abort();
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,199 @@
+//! The tasks that are run while everything around them breaks.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    reason = "plain SQL as an application writes it; arguments are stored; poison"
+)]
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+    process,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use diesel::{
+    QueryResult, RunQueryDsl, SqliteConnection,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::AsyncPgConnection;
+use taskx::{MysqlConn, prelude::*};
+
+use crate::engine::Engine;
+
+/// A file that every process appends lines to, each by one write: what was done outside the
+/// database, in the order in which it was done.
+pub(crate) struct Journal(File);
+
+impl Journal {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        OpenOptions::new().append(true).create(true).open(path).map(Self)
+    }
+
+    pub(crate) fn note(&self, line: &str) {
+        // A full disk is a fault that the ledger must not hide.
+        if let Err(error) = (&self.0).write_all(format!("{line}\n").as_bytes()) {
+            tracing_to_stderr(&format!("the journal cannot be written: {error}"));
+            process::abort();
+        }
+    }
+
+    /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <microseconds>`.
+    fn run(&self, what: char, n: u64, ctx: &Ctx) {
+        let (id, fence, pid) = (ctx.id(), ctx.fence(), process::id());
+        self.note(&format!("{what} {n} {id} {fence} {pid} {}", micros()));
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a program for the terminal")]
+fn tracing_to_stderr(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The machine's clock, the same for all processes.
+pub(crate) fn micros() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
+}
+
+/// Work whose effect is outside the database: it may be done again.
+#[task(queue = "work", backoff = "100ms")]
+pub(crate) async fn work(n: u64, millis: u64, journal: &Journal, ctx: &Ctx) {
+    journal.run('S', n, ctx);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    journal.run('E', n, ctx);
+}
+
+/// The same on the blocking pool.
+#[task(queue = "work", backoff = "100ms")]
+fn toil(n: u64, millis: u64, journal: &Journal, ctx: &Ctx) {
+    journal.run('S', n, ctx);
+    std::thread::sleep(Duration::from_millis(millis));
+    journal.run('E', n, ctx);
+}
+
+const PAY: &str = "INSERT INTO effects (n, job, fence) VALUES (?, ?, ?)";
+const PAY_POSTGRES: &str = "INSERT INTO effects (n, job, fence) VALUES ($1, $2, $3)";
+
+macro_rules! payment {
+    ($sql:expr, $n:ident, $ctx:ident) => {
+        diesel::sql_query($sql)
+            .bind::<BigInt, _>(i64::try_from($n).unwrap_or(i64::MAX))
+            .bind::<Text, _>($ctx.id().to_string())
+            .bind::<BigInt, _>($ctx.fence())
+    };
+}
+
+/// Work whose effect is in the database: it must be there once.
+#[task(queue = "pay", backoff = "100ms")]
+fn pay_sqlite(
+    n: u64,
+    conn: &mut SqliteConnection,
+    journal: &Journal,
+    ctx: &Ctx,
+) -> QueryResult<()> {
+    journal.run('S', n, ctx);
+    payment!(PAY, n, ctx).execute(conn)?;
+    journal.run('E', n, ctx);
+    Ok(())
+}
+
+/// The same on PostgreSQL, in an async fn.
+#[task(queue = "pay", backoff = "100ms")]
+async fn pay_postgres(
+    n: u64,
+    conn: &mut AsyncPgConnection,
+    journal: &Journal,
+    ctx: &Ctx,
+) -> QueryResult<()> {
+    journal.run('S', n, ctx);
+    diesel_async::RunQueryDsl::execute(payment!(PAY_POSTGRES, n, ctx), conn).await?;
+    journal.run('E', n, ctx);
+    Ok(())
+}
+
+/// The same on MySQL, in a plain fn.
+#[task(queue = "pay", backoff = "100ms")]
+fn pay_mysql(n: u64, conn: &mut MysqlConn, journal: &Journal, ctx: &Ctx) -> QueryResult<()> {
+    journal.run('S', n, ctx);
+    payment!(PAY, n, ctx).execute(conn)?;
+    journal.run('E', n, ctx);
+    Ok(())
+}
+
+/// What must not take its neighbours with it.
+#[task(queue = "work", backoff = "100ms", timeout = "30s")]
+pub(crate) fn poison(how: String, journal: &Journal, ctx: &Ctx) {
+    journal.run('P', 0, ctx);
+    match how.as_str() {
+        "abort" => process::abort(),
+        "overflow" => drop(deeper(&[1; 64], u64::MAX)),
+        "drop" => {
+            let _bomb = Bomb;
+            panic!("the first panic");
+        }
+        "eater" => {
+            let mut eaten: Vec<Vec<u8>> = Vec::new();
+            loop {
+                eaten.push(vec![7; 32 << 20]);
+            }
+        }
+        _ => loop {
+            std::hint::spin_loop();
+        },
+    }
+}
+
+/// A loop that never gives its thread of the runtime back.
+#[task(queue = "work", backoff = "100ms", timeout = "1s", max_attempts = 1)]
+pub(crate) async fn hog(journal: &Journal, ctx: &Ctx) {
+    journal.run('P', 0, ctx);
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // While another panic unwinds: the process is aborted.
+        panic!("the second panic");
+    }
+}
+
+/// Recurses until the stack is full.
+fn deeper(frame: &[u64; 64], left: u64) -> u64 {
+    if left == 0 {
+        return 0;
+    }
+    let mut next = [left; 64];
+    if let (Some(last), Some(first)) = (next.last_mut(), frame.first()) {
+        *last = std::hint::black_box(*first);
+    }
+    std::hint::black_box(deeper(std::hint::black_box(&next), left - 1)) + next.len() as u64
+}
+
+/// The names of the tasks that a worker of this engine can run.
+pub(crate) fn names(engine: Engine) -> [&'static str; 5] {
+    let pay = match engine {
+        Engine::Sqlite => PaySqlite::NAME,
+        Engine::Postgres => PayPostgres::NAME,
+        Engine::Mysql => PayMysql::NAME,
+    };
+    [Work::NAME, Toil::NAME, pay, Poison::NAME, Hog::NAME]
+}
+
+/// Enqueues job `n`; most are small, a few last long enough to be caught.
+pub(crate) async fn enqueue(engine: Engine, n: u64, queue: &taskx::Queue) -> Result<JobId> {
+    let millis = n * 7 % 40;
+    let wait = Duration::from_millis(if n.is_multiple_of(11) { 150 } else { 0 });
+    Ok(match (n % 4, engine) {
+        (0, _) => Toil::apply(n, millis).delay(wait).to(queue).await?.id(),
+        (1, Engine::Sqlite) => PaySqlite::apply(n).delay(wait).to(queue).await?.id(),
+        (1, Engine::Postgres) => PayPostgres::apply(n).delay(wait).to(queue).await?.id(),
+        (1, Engine::Mysql) => PayMysql::apply(n).delay(wait).to(queue).await?.id(),
+        _ => Work::apply(n, millis).delay(wait).to(queue).await?.id(),
+    })
+}
