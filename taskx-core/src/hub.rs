@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,14 @@ impl Hub {
     /// Something may be available in `queue`.
     pub(crate) fn wake(&self, queue: &str) {
         for signal in self.signals() {
+            signal.mark(queue);
+        }
+    }
+
+    /// Jobs that had been claimed are available again in `queue`.
+    pub(crate) fn bring_back(&self, queue: &str) {
+        for signal in self.signals() {
+            signal.returned.store(true, Ordering::Release);
             signal.mark(queue);
         }
     }
@@ -172,6 +180,8 @@ pub(crate) struct Signal {
     dirty: Mutex<BTreeSet<String>>,
     /// Rings when a queue was marked, and when slots became free.
     pub(crate) work: Notify,
+    /// Whether old jobs came back: they stand before what was claimed last.
+    returned: AtomicBool,
     cancelled: Mutex<Vec<JobId>>,
     /// Rings when a cancellation was asked for.
     pub(crate) cancels: Notify,
@@ -183,6 +193,7 @@ impl Signal {
             dirty: Mutex::new(queues.clone()),
             queues,
             work: Notify::new(),
+            returned: AtomicBool::new(false),
             cancelled: Mutex::default(),
             cancels: Notify::new(),
         }
@@ -210,6 +221,11 @@ impl Signal {
     /// Takes the mark off a queue; to be done before the claim, so that none is lost.
     pub(crate) fn unmark(&self, queue: &str) {
         lock(&self.dirty).remove(queue);
+    }
+
+    /// Whether old jobs came back since the last call; to be asked before the claim.
+    pub(crate) fn take_returned(&self) -> bool {
+        self.returned.swap(false, Ordering::AcqRel)
     }
 
     /// The cancellations asked for since the last call.

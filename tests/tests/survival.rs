@@ -15,8 +15,9 @@ use taskx_core::{
     app::AppBuilder,
     config::Config,
     error::ErrorKind,
-    job::JobState,
-    store::{Store, memory::MemoryStore},
+    inspect::Inspect,
+    job::{JobState, WorkerId},
+    store::{NewWorker, Store, memory::MemoryStore},
     testing::faults::{Fault, FaultStore, Verb},
 };
 
@@ -187,4 +188,30 @@ async fn an_outcome_that_is_refused_is_kept() {
     until(async || store.calls(Verb::Settle) >= calls + 2).await;
     store.every(Verb::Settle, None);
     job.wait(PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_an_outage_a_free_lock_is_no_sign_of_death_for_a_while() {
+    let others = MemoryStore::new();
+    let absent = others.session();
+    let row = NewWorker {
+        id: WorkerId::new(),
+        service: "shop".to_owned(),
+        host: "web".to_owned(),
+        pid: 1,
+        version: "1.0.0".to_owned(),
+        lease: Duration::from_secs(60),
+        tasks: Vec::new(),
+    };
+    absent.register(&row).await.unwrap();
+    assert!(absent.hold_presence(row.id).await.unwrap());
+    // Its connection is gone; it is about to take its lock back.
+    drop(absent);
+    let store = FaultStore::new(Arc::new(others.session())).with(Verb::Suspects, 1, Fault::Before);
+    let app =
+        App::builder().config(Config::default()).store(Arc::new(store)).build().await.unwrap();
+    let started = Instant::now();
+    let _worker = app.background_worker().only(["nothing"]).start().await.unwrap();
+    until(async || others.workers().await.unwrap().iter().all(|worker| worker.id != row.id)).await;
+    assert!(started.elapsed() > Duration::from_secs(4), "{:?}", started.elapsed());
 }

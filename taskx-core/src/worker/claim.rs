@@ -86,6 +86,9 @@ impl Claimer {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);
+        if shared.signal.take_returned() {
+            self.marks.clear();
+        }
         let count = shared.lanes.len();
         self.turn = self.turn.wrapping_add(1);
         let mut any = false;

@@ -18,8 +18,8 @@ const LOOK: Duration = Duration::from_millis(700);
 /// lost with its connection is taken back meanwhile, and who was kept from renewing renews.
 const CERTAIN: Duration = Duration::from_secs(1);
 
-/// A lease that is over says nothing until the rescuer itself has been served for so long: after an
-/// outage all are over, and each worker comes back when its own pause ends.
+/// After an outage all locks are free and all leases may be over, and each worker comes back when its
+/// own pause ends: neither says anything until the rescuer itself has been served for so long.
 const SERVED: Duration = Duration::from_secs(4);
 
 /// A job that was there at so many deaths of its process is quarantined.
@@ -31,11 +31,13 @@ pub(super) struct Rescuer {
     suspected: HashMap<WorkerId, (Suspect, Instant)>,
     /// Since when every look was answered.
     served: Instant,
+    /// Whether one ever was not.
+    had_gap: bool,
 }
 
 impl Rescuer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, suspected: HashMap::new(), served: Instant::now() }
+        Self { shared, suspected: HashMap::new(), served: Instant::now(), had_gap: false }
     }
 
     /// Looks and rescues for ever.
@@ -51,6 +53,7 @@ impl Rescuer {
                     self.shared.trouble("look for dead workers", &error);
                     // What was seen before the gap says nothing after it.
                     self.suspected.clear();
+                    self.had_gap = true;
                     let pause = trouble.pause();
                     self.served = Instant::now() + pause;
                     pause
@@ -79,13 +82,18 @@ impl Rescuer {
             let (first, since) = *self.suspected.entry(suspect.id).or_insert((suspect, now));
             if first.renewed_at != suspect.renewed_at {
                 self.suspected.insert(suspect.id, (suspect, now));
-            } else if now.duration_since(since) >= CERTAIN
-                && (!suspect.expired || now.saturating_duration_since(self.served) >= SERVED)
-            {
+            } else if now.duration_since(since) >= CERTAIN && self.may_judge(&suspect, now) {
                 self.end(&suspect).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the sign may be trusted. A worker that has just begun knows nothing of leases: it may
+    /// have been started because of an outage.
+    fn may_judge(&self, suspect: &Suspect, now: Instant) -> bool {
+        let was_served = now.saturating_duration_since(self.served) >= SERVED;
+        was_served || !(suspect.expired || self.had_gap)
     }
 
     async fn end(&mut self, suspect: &Suspect) -> Result<()> {
@@ -94,7 +102,7 @@ impl Rescuer {
         self.suspected.remove(&suspect.id);
         tracing::warn!(worker = %suspect.id, jobs = rescued.len(), "a worker died; its jobs were taken back");
         for job in &rescued {
-            shared.queue.hub().wake(&job.queue);
+            shared.queue.hub().bring_back(&job.queue);
         }
         shared.queue.events().tell(|| Event::Rescued {
             worker: suspect.id,
