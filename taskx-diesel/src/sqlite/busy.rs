@@ -25,6 +25,11 @@ pub(super) fn is_busy(error: &Error) -> bool {
     }
 }
 
+/// How long to sleep before the next try: short, so that the lock is had soon after it is free.
+pub(super) fn nap() -> Duration {
+    Duration::from_micros(fastrand::u64(500..5_000))
+}
+
 /// Repeats `attempt` while the database is busy, for [`PATIENCE`] at most. SQLite's own busy
 /// timeout does most of the waiting; it gives up early where two connections would wait for each
 /// other, and a caller's connection may have none.
@@ -33,7 +38,7 @@ pub(super) fn until_free<R>(mut attempt: impl FnMut() -> QueryResult<R>) -> Quer
     loop {
         match attempt() {
             Err(error) if is_busy(&error) && start.elapsed() < PATIENCE => {
-                sleep(Duration::from_micros(fastrand::u64(500..5_000)));
+                sleep(nap());
             }
             other => return other,
         }

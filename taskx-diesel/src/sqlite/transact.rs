@@ -3,7 +3,12 @@
 //! While such a task runs it holds SQLite's only write lock: every other write of every process
 //! waits for it.
 
-use std::any::TypeId;
+use std::{
+    any::TypeId,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use diesel::SqliteConnection;
 use taskx_core::{
@@ -14,7 +19,10 @@ use taskx_core::{
     verdict::Verdict,
 };
 
-use super::SqliteStore;
+use super::{
+    SqliteStore,
+    busy::{PATIENCE, is_busy, nap},
+};
 use crate::{AsyncSqliteConn, backend::TaskxBackend, error_from_diesel};
 
 /// Why a transaction is rolled back.
@@ -43,7 +51,7 @@ impl SqliteStore {
         body: TransactionBody,
         settlement: Settlement,
     ) -> Result<TransactionEnd> {
-        let conn = self.connect()?;
+        let conn = self.location.connect()?;
         match body {
             TransactionBody::Blocking(body) if connection == TypeId::of::<SqliteConnection>() => {
                 let no_thread = "run a plain fn on a thread";
@@ -69,12 +77,22 @@ fn blocking(
     body: BlockingBody,
     settlement: &Settlement,
 ) -> TransactionEnd {
-    end(conn.immediate_transaction(|conn| {
-        let result = done(body(conn))?;
-        let settlement = completed(settlement, &result);
-        held(<diesel::sqlite::Sqlite as TaskxBackend>::settle_on(conn, &settlement)?)?;
-        Ok(result)
-    }))
+    let waiting = Waiting::new();
+    let mut body = Some(body);
+    loop {
+        let ran = conn.immediate_transaction(|conn| {
+            // It was taken only by a try that began.
+            let body = body.take().ok_or(Stop::Lost)?;
+            let result = done(body(conn))?;
+            let settlement = completed(settlement, &result);
+            held(<diesel::sqlite::Sqlite as TaskxBackend>::settle_on(conn, &settlement)?)?;
+            Ok(result)
+        });
+        match waiting.next_try(&ran) {
+            Some(pause) if body.is_some() => thread::sleep(pause),
+            _ => return end(ran),
+        }
+    }
 }
 
 async fn in_async(
@@ -82,15 +100,44 @@ async fn in_async(
     body: AsyncBody,
     settlement: Settlement,
 ) -> TransactionEnd {
-    let transaction = conn.immediate_transaction(async move |conn: &mut AsyncSqliteConn| {
-        let result = done(body(conn).await)?;
-        let settlement = completed(&settlement, &result);
-        let settled =
-            <diesel::sqlite::Sqlite as TaskxBackend>::settle_on_async(conn, &settlement).await?;
-        held(settled)?;
-        Ok(result)
-    });
-    end(transaction.await)
+    let waiting = Waiting::new();
+    let body = Mutex::new(Some(body));
+    let take = || body.lock().unwrap_or_else(PoisonError::into_inner).take();
+    loop {
+        let transaction = conn.immediate_transaction(async |conn: &mut AsyncSqliteConn| {
+            // It was taken only by a try that began.
+            let body = take().ok_or(Stop::Lost)?;
+            let result = done(body(conn).await)?;
+            let settlement = completed(&settlement, &result);
+            let settled =
+                <diesel::sqlite::Sqlite as TaskxBackend>::settle_on_async(conn, &settlement)
+                    .await?;
+            held(settled)?;
+            Ok(result)
+        });
+        let ran = transaction.await;
+        let is_left = body.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        match waiting.next_try(&ran) {
+            Some(pause) if is_left => tokio::time::sleep(pause).await,
+            _ => return end(ran),
+        }
+    }
+}
+
+/// The wait for the write lock before a body is run. Not by SQLite's own sleeps, which grow to
+/// 0.1 s: among several busy processes the unlucky would wait for seconds.
+struct Waiting(Instant);
+
+impl Waiting {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long to sleep before the next try, if one is due.
+    fn next_try<R>(&self, ran: &Result<R, Stop>) -> Option<Duration> {
+        let busy = matches!(ran, Err(Stop::Database(error)) if is_busy(error));
+        (busy && self.0.elapsed() < PATIENCE).then(nap)
+    }
 }
 
 fn done(verdict: Verdict) -> Result<Option<String>, Stop> {
