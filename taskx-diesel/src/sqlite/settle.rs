@@ -209,8 +209,8 @@ where
     if DeleteHeld::with((id, owner, fence)).execute(conn)? == 0 {
         return Ok(false);
     }
-    // Only a job that was claimed before can have failed before.
-    if fence > 1 {
+    // Only a job that was claimed before can have failed before; this claim may have failed just now.
+    if fence > 1 || plan.failure.is_some() {
         Forget::with((id,)).execute(conn)?;
     }
     Ok(true)

@@ -19,7 +19,7 @@ async fn a_wrong_url_says_what_is_wrong_and_no_password() {
         ("", "empty"),
         ("redis://ada:secret@localhost/0", "redis"),
         ("sqlite:///nowhere/at/all/jobs.db", "/nowhere/at/all"),
-        ("sqlite://jobs.db?cache=shared", "cache=shared"),
+        ("sqlite://jobs.db?cache=shared", "`cache`"),
         ("sqlite:///nowhere.db?mode=rw", "nowhere.db"),
         (text.to_str().unwrap(), "no SQLite database"),
     ] {

@@ -219,6 +219,9 @@ fn retry(tables: &mut Tables, now: Time, id: JobId) -> bool {
             matches!(row.job.state, JobState::Scheduled | JobState::Retryable | JobState::Parked);
         if waits {
             tables.live.change(id, |row| {
+                if row.job.state == JobState::Parked {
+                    row.job.reason = None;
+                }
                 row.job.state = JobState::Available;
                 row.job.run_at = now;
             });

@@ -1,8 +1,8 @@
 //! Rules of `park_unknown`: what no live worker knows is set aside, not lost.
 
 use super::steps::{
-    HOUR, LEASE, MINUTE, QUEUE, TASK, delayed, die, find, insert, inserted, job, jobs, new_worker,
-    retry, settled, state, total, travel, worker, worker_of,
+    HOUR, LEASE, MINUTE, QUEUE, TASK, ada, delayed, die, find, insert, inserted, job, jobs,
+    new_worker, retry, settled, state, total, travel, worker, worker_of,
 };
 use crate::{
     job::{JobId, JobState, NewJob},
@@ -23,6 +23,15 @@ pub async fn an_unknown_task_is_parked(store: &dyn Store) {
     let found = find(store, unknown).await;
     assert_eq!((found.state, found.attempt, found.fence), (JobState::Parked, 0, 0));
     assert_eq!(found.reason.as_deref(), Some("no live worker knows task `it's gone`"));
+}
+
+/// A parked job that a person makes available says no more why it was parked.
+pub async fn what_is_run_now_tells_of_no_parking(store: &dyn Store) {
+    let id = job_of(store, "gone").await;
+    assert_eq!(store.park_unknown(QUEUE, 100).await.unwrap(), 1);
+    assert_eq!(store.retry(&[id], &ada()).await.unwrap(), 1);
+    let found = find(store, id).await;
+    assert_eq!((found.state, found.reason), (JobState::Available, None));
 }
 
 /// Parking again finds nothing more.

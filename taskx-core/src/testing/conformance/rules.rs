@@ -226,6 +226,7 @@ macro_rules! conformance {
             park(store) {
                 an_unknown_task_is_parked
                 parking_twice_parks_once
+                what_is_run_now_tells_of_no_parking
                 a_task_of_another_worker_is_left
                 a_dead_workers_knowledge_does_not_count
                 an_ended_workers_knowledge_does_not_count

@@ -49,9 +49,10 @@ statement! {
          trace, parent_id, batch_id, schedule_id, slot, expires_at, unique_key, concurrency_key, \
          tenant FROM gone ON CONFLICT (id) DO NOTHING RETURNING queue";
 
-    /// Makes waiting jobs available at once. Gives their queues.
+    /// Makes waiting jobs available at once; the reason of a parked one is past. Gives their queues.
     pub(crate) RunNow(ids: Array<TaskxId>) -> Text =
-        "UPDATE taskx_jobs SET state = 0, run_at = now() \
+        "UPDATE taskx_jobs SET state = 0, run_at = now(), \
+         reason = CASE WHEN state = 4 THEN NULL ELSE reason END \
          WHERE id = ANY ($1) AND state IN (2, 3, 4) RETURNING queue";
 
     /// Removes live jobs that are not running.
