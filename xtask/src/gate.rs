@@ -14,8 +14,19 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How cargo-deny comes to a machine; it takes minutes, so nothing does it unasked.
-const INSTALL_DENY: [&str; 3] = ["install", "cargo-deny", "--locked"];
+/// How cargo-deny comes to a machine that lacks it: this version, and without optimisation, since it
+/// runs for a second and is compiled for minutes.
+const INSTALL_DENY: [&str; 5] = ["install", "cargo-deny@0.20.2", "--locked", "--debug", "--root"];
+
+/// Where it is put then, below the workspace's root.
+const TOOLS: &str = "target/tools";
+
+/// What is checked. Advisories are not: their database is on no registry.
+const DENY: [&str; 6] =
+    ["--workspace", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
+
+/// The package, and its program.
+const CHAOS: &str = "taskx-chaos";
 
 /// What an application may choose for taskx instead of the default, which the other steps compile.
 const FEATURES: [&str; 3] = ["", "postgres", "mysql"];
@@ -53,8 +64,8 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, each feature alone, `test`, `chaos`, the quick start, the newcomer's try, and where
-/// their programs are installed the guide's pages and `deny`.
+/// Everything: `check`, each feature alone, `test`, `chaos`, the quick start, the newcomer's try,
+/// `deny`, and where mdbook is installed the guide's pages.
 ///
 /// # Errors
 /// When any step fails; the others are run all the same.
@@ -82,12 +93,7 @@ pub(crate) fn ci(
     } else {
         eprintln!("\n==> LEFT OUT: the guide's pages, since mdbook is not installed");
     }
-    if workspace.has_subcommand("deny") {
-        report.step("licences and sources", || deny(workspace, interrupt, Permission::Never))?;
-    } else {
-        eprintln!("\n==> LEFT OUT: licences and sources, since cargo-deny is not installed");
-        eprintln!("==> (cargo xtask deny --install)");
-    }
+    report.step("licences and sources", || deny(workspace, interrupt))?;
     let verdict = report.finish();
     if let Some(counts) = counts {
         println!("{counts}");
@@ -95,7 +101,8 @@ pub(crate) fn ci(
     verdict
 }
 
-/// Real worker processes under every fault; `orders` go to the program that makes them.
+/// Real worker processes under every fault; `orders` go to the program that makes them. A full run is
+/// timed, and so optimised; any other is compiled together with the tests.
 ///
 /// # Errors
 /// When a server is missing, or a promise was not kept.
@@ -106,10 +113,18 @@ pub(crate) fn chaos(
     orders: &[OsString],
 ) -> Result<()> {
     prerequisites::servers(interrupt, permission)?;
-    let run = ["run", "--quiet", "--package", "taskx-chaos", "--"];
-    let mut command = workspace.cargo(run);
-    command.args(orders);
-    interrupt.run(&mut command).and_then(succeeded)
+    let program = if orders.iter().any(|word| word == "--full") {
+        let build = ["build", "--quiet", "--release", "--package", CHAOS];
+        interrupt.run(&mut workspace.cargo(build)).and_then(succeeded)?;
+        workspace.program("release", CHAOS)
+    } else {
+        // With the features of `test`: Diesel is not compiled twice.
+        let build =
+            ["build", "--quiet", "--workspace", "--all-features", "--tests", "--bin", CHAOS];
+        interrupt.run(&mut workspace.cargo(build)).and_then(succeeded)?;
+        workspace.program("debug", CHAOS)
+    };
+    interrupt.run(Command::new(program).args(orders)).and_then(succeeded)
 }
 
 /// Compiles taskx with one database at a time, and with none: everything else compiles all of them
@@ -141,27 +156,23 @@ fn guide(workspace: &Workspace, interrupt: &Interrupt) -> Result<()> {
     interrupt.run(&mut command).and_then(succeeded)
 }
 
-/// Licences, bans and sources of all dependencies, as `deny.toml` allows them.
+/// Licences, bans and sources of all dependencies, as `deny.toml` allows them. Where cargo-deny is
+/// not installed, it is compiled into the target folder.
 ///
 /// # Errors
-/// When cargo-deny is missing and `--install` was not given, or finds fault.
-pub(crate) fn deny(
-    workspace: &Workspace,
-    interrupt: &Interrupt,
-    permission: Permission,
-) -> Result<()> {
-    if !workspace.has_subcommand("deny") {
-        match permission {
-            Permission::Sudo => {
-                interrupt.run(&mut workspace.cargo(INSTALL_DENY)).and_then(succeeded)?;
-            }
-            Permission::WhenRoot | Permission::Never => {
-                bail!("cargo-deny is not installed: cargo {}", INSTALL_DENY.join(" "))
-            }
+/// When cargo-deny cannot be compiled, or finds fault.
+pub(crate) fn deny(workspace: &Workspace, interrupt: &Interrupt) -> Result<()> {
+    let mut command = if workspace.has_subcommand("deny") {
+        workspace.cargo(["deny"])
+    } else {
+        let tools = workspace.root().join(TOOLS);
+        let program = tools.join("bin/cargo-deny");
+        if !program.exists() {
+            interrupt.run(workspace.cargo(INSTALL_DENY).arg(&tools)).and_then(succeeded)?;
         }
-    }
-    let options = ["deny", "--workspace", "check", "--hide-inclusion-graph"];
-    let mut command = workspace.cargo(options);
-    command.args(["licenses", "bans", "sources"]);
-    interrupt.run(&mut command).and_then(succeeded)
+        let mut command = Command::new(program);
+        command.current_dir(workspace.root());
+        command
+    };
+    interrupt.run(command.args(DENY)).and_then(succeeded)
 }

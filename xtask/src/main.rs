@@ -39,10 +39,10 @@ cargo xtask newcomer
     Compiles and runs the README's first program as a package of its own outside the workspace.
 cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
     Kills, stops, cuts and fills what taskx runs on, and counts what is lost.
-cargo xtask deny [--install]
-    Licences and sources of the dependencies (cargo-deny; --install compiles it, in minutes).
+cargo xtask deny
+    Licences and sources of the dependencies, by cargo-deny, which is compiled where it is missing.
 cargo xtask ci [--install | --no-install]
-    All of these but db, and each feature alone; deny only where cargo-deny is installed.
+    All of these but db, and each feature alone.
 
     --install      install missing Debian packages, through sudo unless run by root
     --no-install   install nothing; by default root does and others do not
@@ -141,7 +141,7 @@ fn chore(interrupt: &Interrupt) -> Result<()> {
         Some("check") => gate::check(&workspace, interrupt, options.permission),
         Some("quickstart") => quickstart::quickstart(&workspace, interrupt),
         Some("newcomer") => newcomer::newcomer(&workspace, interrupt),
-        Some("deny") => gate::deny(&workspace, interrupt, options.permission),
+        Some("deny") => gate::deny(&workspace, interrupt),
         Some("ci") => gate::ci(&workspace, interrupt, options.permission),
         Some("help") => {
             print!("{HELP}");

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -29,11 +30,25 @@ impl Workspace {
     pub(crate) fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(arguments).current_dir(&self.root);
+        // Of the cargo that runs us. Build scripts watch them: ring, and all that needs it, would be
+        // compiled anew after every cargo that was started by hand.
+        let of_package =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(of_package) {
+                command.env_remove(name);
+            }
+        }
         // Relative to the folder that cargo is started in, which is not always the root.
-        if let Some(target) = env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty()) {
+        if let Some(target) = target_named() {
             command.env("CARGO_TARGET_DIR", self.root.join(target));
         }
         command
+    }
+
+    /// Where cargo puts the program `name`; `profile` is the folder's name.
+    pub(crate) fn program(&self, profile: &str, name: &str) -> PathBuf {
+        self.root.join(target_named().unwrap_or_else(|| "target".into())).join(profile).join(name)
     }
 
     /// Whether the program `name` is on the `PATH`.
@@ -48,4 +63,9 @@ impl Workspace {
         let mut probe = self.cargo([name, "--version"]);
         probe.output().is_ok_and(|output| output.status.success())
     }
+}
+
+/// The target folder that the environment names.
+fn target_named() -> Option<OsString> {
+    env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty())
 }
