@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     pub(crate) begun: Vec<Run>,
     ended: HashSet<(String, i64, u32)>,
     pub(crate) poisoned: Vec<Run>,
+    /// When a worker told that it took a job back from a dead one.
+    rescued: HashMap<String, Vec<u128>>,
 }
 
 /// A process that was killed, and when.
@@ -52,6 +54,8 @@ pub(crate) struct Verdict {
     undone: usize,
     /// From a worker's death to the next run of each job that it was executing, sorted.
     pub(crate) redelivered: Vec<Duration>,
+    /// From the death until another worker told that it took such a job back, sorted.
+    taken_back: Vec<Duration>,
 }
 
 impl Ledger {
@@ -64,6 +68,9 @@ impl Ledger {
                 ["T", n] => drop(ledger.tried.insert(n.parse()?)),
                 ["A", n] => drop(ledger.acknowledged.insert(n.parse()?)),
                 ["U", _] => {}
+                ["R", job, at] => {
+                    ledger.rescued.entry((*job).to_owned()).or_default().push(at.parse()?);
+                }
                 [what, _, job, fence, pid, at] => {
                     let (fence, pid, at) = (fence.parse()?, pid.parse()?, at.parse()?);
                     let run = Run { job: (*job).to_owned(), fence, pid, at };
@@ -199,15 +206,26 @@ impl Ledger {
             let next =
                 later.filter(|next| next.at > *died && next.pid != run.pid).map(|next| next.at);
             match next.min() {
-                Some(at) => {
-                    let micros = u64::try_from(at - died).unwrap_or(u64::MAX);
-                    verdict.redelivered.push(Duration::from_micros(micros));
-                }
+                Some(at) => verdict.redelivered.push(span(*died, at)),
                 None => verdict.violations.push(format!("job {} never ran again", run.job)),
             }
+            let told = self.rescued.get(&run.job).into_iter().flatten().copied();
+            verdict.taken_back.extend(told.filter(|at| at > died).min().map(|at| span(*died, at)));
         }
         verdict.redelivered.sort_unstable();
+        verdict.taken_back.sort_unstable();
     }
+}
+
+/// From one time to a later one, both in microseconds.
+fn span(from: u128, to: u128) -> Duration {
+    Duration::from_micros(u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX))
+}
+
+/// The delay that so many of a hundred do not exceed, of sorted ones.
+fn percentile(sorted: &[Duration], hundredths: usize) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(last * hundredths / 100).copied().unwrap_or_default()
 }
 
 /// The number in a job's arguments; poison has none.
@@ -217,10 +235,9 @@ fn number(job: &Job) -> Option<u64> {
 }
 
 impl Verdict {
-    /// The delay that so much of a hundred do not exceed.
+    /// The redelivery that so many of a hundred do not exceed.
     pub(crate) fn percentile(&self, hundredths: usize) -> Duration {
-        let last = self.redelivered.len().saturating_sub(1);
-        self.redelivered.get(last * hundredths / 100).copied().unwrap_or_default()
+        percentile(&self.redelivered, hundredths)
     }
 }
 
@@ -237,11 +254,20 @@ impl fmt::Display for Verdict {
             self.violations.len()
         )?;
         if !self.redelivered.is_empty() {
-            let seconds = |at| self.percentile(at).as_secs_f64();
-            write!(f, "; {} redelivered: p50 {:.2} s", self.redelivered.len(), seconds(50))?;
-            write!(f, ", p99 {:.2} s, max {:.2} s", seconds(99), seconds(100))?;
+            write!(f, "; {} redelivered: {}", self.redelivered.len(), Delays(&self.redelivered))?;
+            write!(f, "; of that until taken back: {}", Delays(&self.taken_back))?;
         }
         Ok(())
+    }
+}
+
+/// Sorted delays, told by three of them.
+struct Delays<'a>(&'a [Duration]);
+
+impl fmt::Display for Delays<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |at| percentile(self.0, at).as_secs_f64();
+        write!(f, "p50 {:.2} s, p99 {:.2} s, max {:.2} s", seconds(50), seconds(99), seconds(100))
     }
 }
 

@@ -91,7 +91,7 @@ fn is_scenario(name: &str) -> bool {
 fn run(request: &Request) -> Result<()> {
     println!("chaos: seed {}", request.seed);
     let began = Instant::now();
-    let mut violations = 0;
+    let (mut violations, mut missed) = (0, 0);
     for engine in &request.engines {
         for (name, scenario) in scenario::ALL {
             if !request.only.is_empty() && !request.only.iter().any(|only| only == name) {
@@ -106,13 +106,18 @@ fn run(request: &Request) -> Result<()> {
             for violation in outcome.violations.iter().take(20) {
                 println!("{engine:8} {name:9} VIOLATION: {violation}");
             }
+            for figure in &outcome.missed {
+                println!("{engine:8} {name:9} MISSED: {figure}");
+            }
             violations += outcome.violations.len();
+            missed += outcome.missed.len();
         }
     }
     world::end_servers();
-    println!("chaos: {violations} violations in {:.0} s", began.elapsed().as_secs_f64());
-    if violations > 0 {
-        bail!("{violations} violations; seed {}", request.seed);
+    let seconds = began.elapsed().as_secs_f64();
+    println!("chaos: {violations} violations, {missed} figures missed, in {seconds:.0} s");
+    if violations > 0 || (missed > 0 && request.size.everything) {
+        bail!("{violations} violations, {missed} figures missed; seed {}", request.seed);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use taskx::App;
+use taskx::{App, Event};
 use taskx_core::config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,12 +37,18 @@ impl Orders {
 }
 
 async fn app(orders: &Orders, lease: Duration) -> Result<App> {
+    let journal = Journal::open(&orders.journal)?;
     let builder = App::builder()
         .config(Config::default())
         .database_url(&orders.url)
         .lease(lease)
         .grace(Duration::from_secs(5))
         .debug(false)
+        .subscribe(move |event| {
+            if let Event::Rescued { jobs, .. } = event {
+                journal.note_rescued(jobs);
+            }
+        })
         .state(Journal::open(&orders.journal)?);
     Ok(builder.build().await?)
 }

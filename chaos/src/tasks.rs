@@ -40,6 +40,13 @@ impl Journal {
         }
     }
 
+    /// `R <job> <microseconds>`: taken back from a dead worker, by this process.
+    pub(crate) fn note_rescued(&self, jobs: &[JobId]) {
+        for id in jobs {
+            self.note(&format!("R {id} {}", micros()));
+        }
+    }
+
     /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <microseconds>`.
     fn run(&self, what: char, n: u64, ctx: &Ctx) {
         let (id, fence, pid) = (ctx.id(), ctx.fence(), process::id());

@@ -114,8 +114,8 @@ pub(super) fn outage(engine: Engine, size: Size, seed: u64) -> Result<Option<Out
     );
     let mut outcome = Outcome::of(done, verdict);
     outcome.require(alive, "a worker ended in the outage");
-    outcome.require(rate <= TRIES, format!("{rate:.2} tries to connect a second and process"));
-    outcome.require(resumed <= RESUMED, format!("jobs ran again only after {resumed:?}"));
+    outcome.aim(rate <= TRIES, format!("{rate:.2} tries to connect a second and process"));
+    outcome.aim(resumed <= RESUMED, format!("jobs ran again only after {resumed:?}"));
     outcome.require(fenced_out == 0, format!("{fenced_out} jobs were stolen from live workers"));
     Ok(Some(outcome))
 }

@@ -124,8 +124,7 @@ fn endless(engine: Engine, seed: u64, outcome: &mut Outcome) -> Result<String> {
     let began = Instant::now();
     worker.wait(Duration::from_secs(30))?;
     let ended = began.elapsed();
-    outcome
-        .require(ended <= Duration::from_secs(6), format!("with loops it ended after {ended:?}"));
+    outcome.aim(ended <= Duration::from_secs(6), format!("with loops it ended after {ended:?}"));
     Ok(format!(
         "endless loops: {INNOCENTS} innocents done after {:.2} s, ended {:.2} s after the signal",
         done.as_secs_f64(),

@@ -34,7 +34,7 @@ pub(super) fn restart(engine: Engine, size: Size, seed: u64) -> Result<Option<Ou
         slowest.as_secs_f64()
     );
     let mut outcome = Outcome::of(done, verdict);
-    outcome.require(slowest <= RESUMED, format!("jobs ran again only after {slowest:?}"));
+    outcome.aim(slowest <= RESUMED, format!("jobs ran again only after {slowest:?}"));
     // No worker died: a job that was taken from one that lives was stolen.
     outcome.require(stolen == 0, format!("{stolen} jobs were stolen from live workers"));
     Ok(Some(outcome))
