@@ -2,7 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    future::{Future, pending},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,8 +22,8 @@ use crate::{
     queue::Queue,
     registry::Registry,
     state::States,
-    store::Store,
-    worker::{BackgroundTaskWorker, BlockingTaskWorker},
+    store::{MigrationInfo, Store},
+    worker::{BackgroundTaskWorker, BlockingTaskWorker, WorkerHandle, WorkerOverrides},
 };
 
 /// How an application's worker runs under `taskx run`.
@@ -30,6 +34,19 @@ pub enum Mode {
     Background,
     /// In a process of its own.
     Blocking,
+}
+
+/// What building an App does to its database.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Opening {
+    /// Brings the schema up to date, or only checks it (`auto_migrate = false`).
+    #[default]
+    AsConfigured,
+    /// Leaves the schema as it is; a missing file is made.
+    Untouched,
+    /// Leaves the schema as it is; a missing file is an error.
+    Existing,
 }
 
 /// An application: cheap to clone; the last clone that is dropped stops its workers.
@@ -49,8 +66,14 @@ pub(crate) struct AppInner {
     pub(crate) alone: Arc<tokio::sync::RwLock<()>>,
     /// Cancelled when the App goes: its workers stop.
     pub(crate) stop: CancellationToken,
-    /// One for each running worker; all gone means that none runs.
-    pub(crate) workers: Mutex<Vec<crate::worker::WorkerHandle>>,
+    /// Every worker that was started in this process.
+    pub(crate) workers: Mutex<Vec<WorkerHandle>>,
+    /// What the command line says of workers that are still to be started.
+    overrides: Mutex<WorkerOverrides>,
+    /// Cancelled when the application is asked to stop, before its workers are.
+    stopping: CancellationToken,
+    /// Whether anybody waits for `stopping`.
+    stopping_is_awaited: AtomicBool,
 }
 
 impl App {
@@ -118,22 +141,105 @@ impl App {
         self.0.queue.on_io(async move { store.migrate().await }).await
     }
 
+    /// The migrations of the schema that this program knows or the database has, by version.
+    ///
+    /// # Errors
+    /// Transient ones.
+    pub async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        let store = Arc::clone(self.0.queue.store());
+        self.0.queue.on_io(async move { store.migrations().await }).await
+    }
+
+    /// Undoes the newest migration; what its tables hold is lost. Answers its version, or `None` if
+    /// none was applied.
+    ///
+    /// # Errors
+    /// `Schema` if this program does not know it; transient ones.
+    pub async fn revert_migration(&self) -> Result<Option<String>> {
+        let store = Arc::clone(self.0.queue.store());
+        self.0.queue.on_io(async move { store.revert().await }).await
+    }
+
+    /// Fails unless the database's schema is the one that this program needs.
+    ///
+    /// # Errors
+    /// `Schema`, naming the command that mends it; transient ones.
+    pub async fn check_schema(&self) -> Result<()> {
+        let store = Arc::clone(self.0.queue.store());
+        self.0.queue.on_io(async move { store.check_schema().await }).await
+    }
+
+    /// Ready once the application is asked to stop: by SIGINT or SIGTERM under `#[taskx::main]`, or
+    /// by [`shutdown`](Self::shutdown). For what has an end of its own, such as a web server:
+    /// `axum::serve(listener, router).with_graceful_shutdown(app.stopping())`. A `main` that has
+    /// asked for it is given the App's grace to return.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.stopping_is_awaited.store(true, Ordering::Release);
+        self.0.stopping.clone().cancelled_owned()
+    }
+
     /// Stops the App's workers gracefully and closes its queue. Handles that are still held answer
     /// with an error from then on.
     ///
     /// # Errors
     /// Those of the workers' last writes.
     pub async fn shutdown(&self) -> Result<()> {
-        let workers = {
-            let mut workers = self.0.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *workers)
-        };
-        for worker in workers {
-            worker.stop().await?;
-        }
+        self.shutdown_hurried_by(pending()).await
+    }
+
+    /// [`shutdown`](Self::shutdown), in which running jobs are no longer waited for once `hurry` is
+    /// ready.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    #[doc(hidden)]
+    pub async fn shutdown_hurried_by(&self, hurry: impl Future<Output = ()>) -> Result<()> {
+        self.0.stopping.cancel();
+        // All workers at once: each stops by itself then, and is only waited for here.
         self.0.stop.cancel();
+        let workers = self.workers();
+        let stopped = async {
+            for worker in &workers {
+                worker.stop().await?;
+            }
+            Ok(())
+        };
+        tokio::pin!(stopped, hurry);
+        let result = tokio::select! {
+            result = &mut stopped => result,
+            () = hurry => {
+                for worker in &workers {
+                    worker.hurry();
+                }
+                stopped.await
+            }
+        };
         self.0.queue.close();
-        Ok(())
+        result
+    }
+
+    /// Every worker that was started, also those that have stopped.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerHandle> {
+        self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether somebody waits for [`stopping`](Self::stopping).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stopping_is_awaited(&self) -> bool {
+        self.0.stopping_is_awaited.load(Ordering::Acquire)
+    }
+
+    /// Says how workers that are started from now on shall run, over what their builders say.
+    #[doc(hidden)]
+    pub fn overrule_workers(&self, overrides: WorkerOverrides) {
+        *self.0.overrides.lock().unwrap_or_else(PoisonError::into_inner) = overrides;
+    }
+
+    pub(crate) fn worker_overrides(&self) -> WorkerOverrides {
+        self.0.overrides.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn inner(&self) -> &AppInner {
@@ -170,6 +276,7 @@ pub struct AppBuilder {
     service: Option<String>,
     version: Option<String>,
     store: Option<Arc<dyn Store>>,
+    opening: Opening,
 }
 
 impl AppBuilder {
@@ -276,6 +383,13 @@ impl AppBuilder {
         self
     }
 
+    /// What building does to the database, for tools. Default: what the settings say.
+    #[doc(hidden)]
+    pub fn opening(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self
+    }
+
     /// Connects, brings the schema up to date, and makes the App live: from now on
     /// `EmailTask::apply(..).await` finds it.
     ///
@@ -292,7 +406,7 @@ impl AppBuilder {
         }
         let config = config.check()?;
         let io = IoThread::start("taskx-io")?;
-        let store = open(&io, &config, self.store).await?;
+        let store = open(&io, &config, self.store, self.opening).await?;
         let declaring = crate::task::registered()
             .filter(|def| def.app == self.name.as_deref())
             .min_by_key(|def| (def.package, def.name));
@@ -312,6 +426,9 @@ impl AppBuilder {
             alone: Arc::default(),
             stop: CancellationToken::new(),
             workers: Mutex::default(),
+            overrides: Mutex::default(),
+            stopping: CancellationToken::new(),
+            stopping_is_awaited: AtomicBool::new(false),
         })))
     }
 }
@@ -321,10 +438,14 @@ async fn open(
     io: &IoThread,
     config: &Config,
     given: Option<Arc<dyn Store>>,
+    opening: Opening,
 ) -> Result<Arc<dyn Store>> {
     let auto_migrate = config.auto_migrate;
-    let chosen = if given.is_some() { None } else { Some(driver::choose(config)?) };
-    let opening = async move {
+    let mut chosen = if given.is_some() { None } else { Some(driver::choose(config)?) };
+    if let Some((_, options)) = &mut chosen {
+        options.create = opening != Opening::Existing;
+    }
+    let connecting = async move {
         let store = match (given, chosen) {
             (Some(store), _) => store,
             (None, Some((driver, options))) => {
@@ -333,14 +454,14 @@ async fn open(
             }
             (None, None) => return Err(Error::new(ErrorKind::NoStore, "open the database")),
         };
-        if auto_migrate {
-            store.migrate().await?
-        } else {
-            store.check_schema().await?
+        match opening {
+            Opening::AsConfigured if auto_migrate => store.migrate().await?,
+            Opening::AsConfigured => store.check_schema().await?,
+            Opening::Untouched | Opening::Existing => {}
         }
         Ok(store)
     };
-    io.run(opening).await.unwrap_or_else(|_| {
+    io.run(connecting).await.unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::Store, "open the database: its thread ended"))
     })
 }

@@ -19,6 +19,8 @@ pub struct ConnectOptions {
     pub url: String,
     /// How long a worker's lease runs: statements must give up well before.
     pub lease: Duration,
+    /// Whether a missing database file may be made.
+    pub create: bool,
 }
 
 /// A way to connect.
@@ -39,6 +41,7 @@ inventory::collect!(DriverDef);
 pub const DEFAULT_URL: &str = "sqlite://taskx.db";
 
 /// The driver and the options that a configuration asks for.
+/// A database file that is missing may be made.
 pub(crate) fn choose(config: &Config) -> Result<(&'static DriverDef, ConnectOptions)> {
     let url = config.database_url.clone().unwrap_or_else(|| DEFAULT_URL.to_owned());
     let engine = engine_of(&url)?;
@@ -63,7 +66,7 @@ pub(crate) fn choose(config: &Config) -> Result<(&'static DriverDef, ConnectOpti
                 ),
             )
         })?;
-    Ok((driver, ConnectOptions { url, lease: config.lease }))
+    Ok((driver, ConnectOptions { url, lease: config.lease, create: true }))
 }
 
 fn engine_of_driver(driver: Driver) -> Engine {

@@ -111,6 +111,48 @@ pub struct WorkerInfo {
     pub tasks: Vec<String>,
 }
 
+/// A task as an operator sees it: one that a worker has named, or that a live job names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TaskInfo {
+    /// Its wire name or an alias.
+    pub name: String,
+    /// The service that declares it; `None` if no worker ever named it.
+    pub owner: Option<String>,
+    /// Names and types of its arguments, as JSON: `[{"name": "to", "type": "String"}]`.
+    pub arguments: Option<String>,
+    /// When a worker last named it.
+    pub last_seen: Option<DateTime<Utc>>,
+    /// Its jobs that have not finished.
+    pub live: i64,
+    /// The workers that can run it and have not ended.
+    pub workers: i64,
+}
+
+/// What a database says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DatabaseInfo {
+    /// Its product and version: `PostgreSQL 15.8`.
+    pub version: String,
+    /// The tables of taskx, by name, where the engine tells their sizes.
+    pub tables: Vec<TableInfo>,
+    /// For how long the oldest transaction has been open that keeps removed rows from being
+    /// cleaned away; `None` if there is none, or the engine does not tell.
+    pub oldest_snapshot: Option<Duration>,
+}
+
+/// A table and what it takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TableInfo {
+    /// Its name.
+    pub name: String,
+    /// About how many rows it has, where the engine keeps an estimate.
+    pub rows: Option<i64>,
+    /// Bytes of its rows.
+    pub bytes: i64,
+    /// Bytes of its indexes.
+    pub index_bytes: i64,
+}
+
 /// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AttemptInfo {
@@ -159,6 +201,13 @@ pub trait Inspect: Send + Sync {
     /// # Errors
     /// Transient ones.
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
+
+    /// The ids of a page of the jobs that fit, as [`list`](Self::list) gives them, without the jobs;
+    /// the limit is 1 to 10,000.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn ids(&self, filter: &JobFilter, page: Page) -> Result<Vec<JobId>>;
 
     /// How many jobs there are, by queue and state; combinations without jobs are left out.
     ///
@@ -227,6 +276,18 @@ pub trait Inspect: Send + Sync {
     /// # Errors
     /// Transient ones.
     async fn workers(&self) -> Result<Vec<WorkerInfo>>;
+
+    /// The tasks that workers have named or that live jobs name, by name.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn tasks(&self) -> Result<Vec<TaskInfo>>;
+
+    /// What the database says of itself. It may read all of the database: not for every second.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn database(&self) -> Result<DatabaseInfo>;
 
     /// How long the oldest available job of a queue has been due, by the database's clock.
     ///

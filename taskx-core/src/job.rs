@@ -265,32 +265,44 @@ impl NewJob {
     }
 }
 
-/// Fields of a job that most jobs leave empty.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Fields of a job that most jobs leave empty; as JSON, what is empty is left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct JobExtras {
     /// Words to find the job by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The caller's own notes: a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<serde_json::Map<String, serde_json::Value>>,
     /// W3C `traceparent`, and `tracestate` after a line feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// The version of the arguments' shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task_version: Option<i32>,
     /// The job that enqueued it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<JobId>,
     /// The batch it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<Uuid>,
     /// Name of the schedule that fired it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// The fire time that it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<DateTime<Utc>>,
     /// After this time it is not worth running.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
     /// Key of the unique constraint (kept for a later version).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
     /// Key of the concurrency limit (kept for a later version).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
     /// The tenant that it belongs to (kept for a later version).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
 
@@ -380,7 +392,7 @@ pub struct Job {
     /// Why it is where it is: the last error, or the reason of a cancel, discard or quarantine.
     pub reason: Option<String>,
     /// What most jobs leave out.
-    #[serde(skip)]
+    #[serde(flatten)]
     pub extras: JobExtras,
 }
 

@@ -30,6 +30,8 @@ mod registry;
 pub mod retry;
 pub mod schedule;
 pub mod schedules;
+#[doc(hidden)]
+pub mod signals;
 pub mod state;
 pub mod store;
 pub mod task;

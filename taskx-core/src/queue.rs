@@ -23,13 +23,14 @@ use crate::{
     event::Events,
     hub::Hub,
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     io::IoThread,
     job::{Job, JobId, JobState, NewJob},
     schedule::{ScheduleInfo, ScheduleRow},
     schedules::Schedules,
-    store::{Engine, Inserted, Store},
+    store::{Engine, Inserted, Pruned, Store},
     task::Task,
 };
 
@@ -343,6 +344,7 @@ macro_rules! forward {
 forward! {
     find(id: JobId = id => id) -> Option<Job>;
     list(filter: &JobFilter = filter.clone() => &filter, page: Page = page => page) -> Vec<Job>;
+    ids(filter: &JobFilter = filter.clone() => &filter, page: Page = page => page) -> Vec<JobId>;
     count() -> Vec<StateCount>;
     attempts(id: JobId = id => id) -> Vec<AttemptInfo>;
     discard(ids: &[JobId] = ids.to_vec() => &ids, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> usize;
@@ -351,6 +353,8 @@ forward! {
     queues() -> Vec<QueueInfo>;
     pause(queue: &str = queue.to_owned() => &queue, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> ();
     workers() -> Vec<WorkerInfo>;
+    tasks() -> Vec<TaskInfo>;
+    database() -> DatabaseInfo;
     oldest_wait(queue: &str = queue.to_owned() => &queue) -> Option<Duration>;
     schedules() -> Vec<ScheduleInfo>;
     put_schedule(row: &ScheduleRow = row.clone() => &row, by: &Actor = by.clone() => &by) -> ();
@@ -359,6 +363,16 @@ forward! {
 }
 
 impl Queue {
+    /// Deletes finished jobs whose retention has passed, at most `limit`; a worker does so by
+    /// itself every minute.
+    ///
+    /// # Errors
+    /// Transient ones.
+    pub async fn prune(&self, limit: u32) -> Result<Pruned> {
+        let store = Arc::clone(self.store());
+        self.on_io(async move { store.prune(limit).await }).await
+    }
+
     /// The database's clock.
     ///
     /// # Errors

@@ -209,6 +209,7 @@ mod tests {
             file: "src/a.rs",
             line,
             arguments: &[],
+            accepts: |_| Ok(()),
             states: &[StateNeed::of::<u32>],
             schedules: &[],
             run: Run::Blocking(|_| Verdict::Done(None)),

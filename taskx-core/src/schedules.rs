@@ -1,6 +1,6 @@
 //! Schedules at run time: `queue.schedules()`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use chrono::{DateTime, Utc};
 use taskx_schedule::{Misfire, Trigger};
@@ -10,7 +10,7 @@ use crate::{
     enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
     inspect::{Actor, Inspect},
-    job::NAME_LIMIT,
+    job::{JobId, NAME_LIMIT, NewJob},
     queue::Queue,
     schedule::{ScheduleInfo, ScheduleRow, ScheduleSource},
     store::Inserted,
@@ -67,13 +67,32 @@ impl<'a> Schedules<'a> {
         NewSchedule {
             queue: self.queue,
             name: name.into(),
-            task: T::DEF.name,
+            task: T::DEF.name.into(),
             trigger: trigger.into(),
             args: serde_json::to_string(arguments).map_err(|e| {
                 Error::new(ErrorKind::Payload, "write a schedule's arguments as JSON")
                     .with_source(e)
             }),
             options: ScheduleOptions::of_task(T::DEF),
+        }
+    }
+
+    /// A schedule of a task that is not linked into this program, by its wire name, with its
+    /// arguments as a JSON object: what the command line and the dashboard do.
+    pub fn add_task(
+        &self,
+        name: impl Into<String>,
+        task: impl Into<String>,
+        trigger: impl Into<Trigger>,
+        arguments: impl Into<String>,
+    ) -> NewSchedule<'a> {
+        NewSchedule {
+            queue: self.queue,
+            name: name.into(),
+            task: task.into().into(),
+            trigger: trigger.into(),
+            args: Ok(arguments.into()),
+            options: ScheduleOptions::default(),
         }
     }
 
@@ -112,12 +131,25 @@ impl<'a> Schedules<'a> {
                 format!("schedule `{name}` is of task `{}`, not `{}`", schedule.task, T::DEF.name);
             return Err(Error::new(ErrorKind::Conflict, text));
         }
+        let id = self.enqueue(schedule).await?;
+        Ok(Enqueued::new(id, Inserted::New, Some(self.queue.clone())))
+    }
+
+    /// As [`run_now`](Self::run_now), also of a task that is not linked into this program; answers
+    /// the job's id.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; transient ones.
+    pub async fn enqueue_now(&self, name: &str) -> Result<JobId> {
+        self.enqueue(self.get(name).await?).await
+    }
+
+    async fn enqueue(&self, schedule: ScheduleInfo) -> Result<JobId> {
         let options = ScheduleOptions::read(&schedule.options)?;
-        let mut job = crate::job::NewJob::new(options.queue, schedule.task, schedule.args);
+        let mut job = NewJob::new(options.queue, schedule.task, schedule.args);
         job.priority = options.priority;
         job.max_attempts = i32::from(options.max_attempts);
-        let id = self.queue.insert(job).await?;
-        Ok(Enqueued::new(id, Inserted::New, Some(self.queue.clone())))
+        self.queue.insert(job).await
     }
 
     fn found(&self, name: &str, found: bool) -> Result<()> {
@@ -132,7 +164,7 @@ impl<'a> Schedules<'a> {
 pub struct NewSchedule<'a> {
     queue: &'a Queue,
     name: String,
-    task: &'static str,
+    task: Cow<'static, str>,
     trigger: Trigger,
     args: Result<String>,
     options: ScheduleOptions,
@@ -184,7 +216,7 @@ impl NewSchedule<'_> {
             name: self.name,
             owner: by.0.clone(),
             source: ScheduleSource::Dynamic,
-            task: self.task.to_owned(),
+            task: self.task.into_owned(),
             trigger: self.trigger.to_string(),
             args: self.args?,
             options: self.options.write()?,

@@ -23,6 +23,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -207,6 +208,22 @@ pub enum Wake {
     Cancel(JobId),
 }
 
+/// A migration of the schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MigrationInfo {
+    /// Its version, by which migrations are ordered: `0001`.
+    pub version: String,
+    /// Its name, with the version: `0001_initial`; the version alone if this program does not know
+    /// it.
+    pub name: String,
+    /// When it was applied.
+    pub applied_at: Option<DateTime<Utc>>,
+    /// The SQL that makes it; empty if this program does not know it.
+    pub up: String,
+    /// The SQL that undoes it.
+    pub down: String,
+}
+
 /// How a store tells of other processes' commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeSource {
@@ -280,6 +297,21 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Schema`, naming the command that mends it.
     async fn check_schema(&self) -> Result<()>;
+
+    /// The migrations that this program knows or that the database has, by version.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>>;
+
+    /// Undoes the newest migration that was applied, under the same lock as [`migrate`]; what its
+    /// tables hold is lost. Answers its version, or `None` if none was applied.
+    ///
+    /// [`migrate`]: Self::migrate
+    ///
+    /// # Errors
+    /// `Schema` if this program does not know it; `Transient`/`Store` otherwise.
+    async fn revert(&self) -> Result<Option<String>>;
 
     /// Inserts jobs in one transaction; durable when it returns. The answers come in the order of
     /// `jobs`. Wakes listeners of the queues after the commit.

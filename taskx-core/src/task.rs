@@ -54,6 +54,8 @@ pub struct TaskDef {
     pub line: u32,
     /// The stored arguments, in the order of the function.
     pub arguments: &'static [ArgumentDef],
+    /// Whether stored arguments decode: [`accepts`] of the applier.
+    pub accepts: fn(&str) -> Result<()>,
     /// The states that the function takes by reference.
     pub states: &'static [fn() -> StateNeed],
     /// The schedules that fire it.
@@ -387,6 +389,14 @@ pub trait Lendable: Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<T: ?Sized + Send + Sync + 'static> Lendable for T {}
+
+/// Whether a payload decodes as the arguments of task `T`.
+///
+/// # Errors
+/// `Payload`, saying at which path it does not fit.
+pub fn accepts<T: Task>(payload: &str) -> Result<()> {
+    decode::<T>(payload).map(drop)
+}
 
 /// Reads arguments or a result, and says at which path they do not fit.
 pub(crate) fn decode<A: DeserializeOwned>(text: &str) -> Result<A> {

@@ -15,7 +15,7 @@ use taskx_core::{
     error::ErrorKind,
     job::JobState,
     store::memory::MemoryStore,
-    task::{Registered, Run, Task, TaskDef, TaskOptions},
+    task::{Registered, Run, Task, TaskDef, TaskOptions, accepts},
     verdict::Verdict,
 };
 
@@ -41,6 +41,7 @@ impl Task for Add {
         file: file!(),
         line: line!(),
         arguments: &[],
+        accepts: accepts::<Self>,
         states: &[],
         schedules: &[],
         run: Run::Async(|invocation| {

@@ -30,15 +30,21 @@ pub(crate) mod sealed {
         where
             C: LoadConnection<Backend = Self>;
 
-        /// The versions that were applied, in no order; an error where there is no record.
+        /// The versions that were applied and when, in no order; an error where there is no record.
         #[doc(hidden)]
-        fn applied<C>(conn: &mut C) -> QueryResult<Vec<String>>
+        fn applied<C>(conn: &mut C) -> QueryResult<Vec<(String, crate::DbTime)>>
         where
             C: LoadConnection<Backend = Self>;
 
         /// Notes that `version` was applied.
         #[doc(hidden)]
         fn record<C>(conn: &mut C, version: &str) -> QueryResult<()>
+        where
+            C: LoadConnection<Backend = Self>;
+
+        /// Notes that `version` is no longer applied.
+        #[doc(hidden)]
+        fn forget<C>(conn: &mut C, version: &str) -> QueryResult<()>
         where
             C: LoadConnection<Backend = Self>;
 

@@ -17,7 +17,8 @@ fn sqlite(options: ConnectOptions) -> Connecting {
     use crate::{SqliteOptions, SqliteStore};
 
     Box::pin(async move {
-        let store = SqliteStore::open(&options.url, SqliteOptions::default())?;
+        let settings = SqliteOptions { create: options.create, ..SqliteOptions::default() };
+        let store = SqliteStore::open(&options.url, settings)?;
         Ok(Arc::new(store) as Arc<dyn Store>)
     })
 }

@@ -38,7 +38,7 @@ pub use crate::{
     backend::TaskxBackend,
     connection::TaskConnection,
     error::{error_from_diesel, to_diesel},
-    migrate::{MIGRATIONS, Migrations, check_schema, migrate},
+    migrate::{MIGRATIONS, Migrations, check_schema, migrate, migrations, revert},
     values::{DbId, DbTime},
 };
 #[cfg(feature = "sqlite")]

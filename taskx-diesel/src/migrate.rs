@@ -5,16 +5,22 @@
 //! no lock. So the files are embedded by diesel_migrations, and all else is here: the record is
 //! `taskx_migrations`, and only one caller at a time migrates.
 
+use std::{any::Any, collections::BTreeMap};
+
 use diesel::{
     QueryResult,
-    connection::LoadConnection,
+    connection::{BoxableConnection, LoadConnection, SimpleConnection},
     migration::{Migration, MigrationSource},
 };
-use taskx_core::error::{Error, ErrorKind, Result};
+use taskx_core::{
+    error::{Error, ErrorKind, Result},
+    store::MigrationInfo,
+};
 
 use crate::{
     backend::{TaskxBackend, sealed::Migrate},
     error::{Doing, error_from_diesel, of_message, to_diesel},
+    values::DbTime,
 };
 
 /// The generation of the schema that this program is made for. Migrations of one generation only
@@ -62,8 +68,8 @@ where
             refuse_newer(<C::Backend as Migrate>::generation(conn)?)?;
         }
         for migration in &migrations {
-            let version = migration.name().version().to_string();
-            if applied.contains(&version) {
+            let version = version(migration);
+            if applied.iter().any(|(applied, _)| *applied == version) {
                 continue;
             }
             tracing::info!(migration = %migration.name(), "taskx migrates the database");
@@ -90,12 +96,120 @@ where
         if error.is_transient() { error.context("read the schema's version") } else { missing() }
     })?;
     let wanted = sorted::<C::Backend>()?;
-    if wanted.iter().any(|migration| !applied.contains(&migration.name().version().to_string())) {
+    let is_applied = |wanted: &String| applied.iter().any(|(version, _)| version == wanted);
+    if !wanted.iter().map(version).all(|version| is_applied(&version)) {
         return Err(missing());
     }
     let generation =
         <C::Backend as Migrate>::generation(conn).doing("read the schema's generation")?;
     refuse_newer(generation).map_err(error_from_diesel)
+}
+
+/// The migrations that this program knows or that the database has, by version.
+///
+/// # Errors
+/// `Transient` or `Store` if the database fails.
+pub fn migrations<C>(conn: &mut C) -> Result<Vec<MigrationInfo>>
+where
+    C: LoadConnection + 'static,
+    C::Backend: TaskxBackend,
+    Migrations: MigrationSource<C::Backend>,
+{
+    let mut applied: BTreeMap<String, DbTime> = match <C::Backend as Migrate>::applied(conn) {
+        Ok(applied) => applied.into_iter().collect(),
+        Err(error) => match error_from_diesel(error) {
+            // Without a record nothing was applied.
+            error if error.kind() == ErrorKind::Schema => BTreeMap::new(),
+            error => return Err(error.context("read the record of migrations")),
+        },
+    };
+    let mut infos = Vec::new();
+    for migration in sorted::<C::Backend>()? {
+        let version = version(&migration);
+        infos.push(MigrationInfo {
+            applied_at: applied.remove(&version).map(|at| at.0),
+            version,
+            name: migration.name().to_string(),
+            up: Recorder::record(|recorder| migration.run(recorder))?,
+            down: Recorder::record(|recorder| migration.revert(recorder))?,
+        });
+    }
+    infos.extend(applied.into_iter().map(|(version, at)| MigrationInfo {
+        name: version.clone(),
+        version,
+        applied_at: Some(at.0),
+        up: String::new(),
+        down: String::new(),
+    }));
+    infos.sort_by(|one, other| one.version.cmp(&other.version));
+    Ok(infos)
+}
+
+/// Undoes the newest migration that was applied; what its tables hold is lost. Answers its version,
+/// or `None` if none was applied.
+///
+/// # Errors
+/// `Schema` if this program does not know it; `Transient` or `Store` else.
+pub fn revert<C>(conn: &mut C) -> Result<Option<String>>
+where
+    C: LoadConnection + 'static,
+    C::Backend: TaskxBackend,
+    Migrations: MigrationSource<C::Backend>,
+{
+    let migrations = sorted::<C::Backend>()?;
+    <C::Backend as Migrate>::locked(conn, |conn| {
+        let applied = <C::Backend as Migrate>::applied(conn)?;
+        let Some(newest) = applied.into_iter().map(|(version, _)| version).max() else {
+            return Ok(None);
+        };
+        let Some(migration) = migrations.iter().find(|migration| version(migration) == newest)
+        else {
+            let text =
+                format!("a newer taskx has applied migration {newest}; it alone can undo it");
+            return Err(to_diesel(Error::new(ErrorKind::Schema, text)));
+        };
+        tracing::warn!(migration = %migration.name(), "taskx undoes a migration");
+        migration.revert(conn).map_err(|error| cause(error, &migration.name().to_string()))?;
+        <C::Backend as Migrate>::forget(conn, &newest)?;
+        Ok(Some(newest))
+    })
+    .doing("undo a migration")
+}
+
+/// A connection that only keeps what it is told to run: how a migration's SQL is shown.
+#[derive(Default)]
+struct Recorder(String);
+
+impl Recorder {
+    fn record(run: impl FnOnce(&mut Self) -> diesel::migration::Result<()>) -> Result<String> {
+        let mut recorder = Self::default();
+        run(&mut recorder).map_err(|error| {
+            Error::new(ErrorKind::Schema, "read an embedded migration").with_source(error)
+        })?;
+        Ok(recorder.0)
+    }
+}
+
+impl SimpleConnection for Recorder {
+    fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        self.0.push_str(sql);
+        Ok(())
+    }
+}
+
+impl<DB: diesel::backend::Backend> BoxableConnection<DB> for Recorder {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The version of a migration.
+fn version<DB: diesel::backend::Backend>(migration: impl AsRef<dyn Migration<DB>>) -> String {
+    migration.as_ref().name().version().to_string()
 }
 
 fn missing() -> Error {

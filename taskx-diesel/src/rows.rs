@@ -3,11 +3,11 @@
 //! Each row type lists its columns once; `#[derive(Selectable)]` makes the typed DSL ask for just
 //! those, and a [`Statement`](crate::statement::Statement) names them in the order of the fields.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use diesel::prelude::{Queryable, Selectable};
 use taskx_core::{
-    inspect::{AttemptInfo, QueueInfo, WorkerInfo},
+    inspect::{AttemptInfo, QueueInfo, TaskInfo, WorkerInfo},
     job::{ClaimedJob, Job, JobExtras, JobId, JobState, WorkerId},
     schedule::{DueSchedule, ScheduleInfo, ScheduleRow, ScheduleSource},
 };
@@ -295,6 +295,39 @@ impl WorkerRow {
             tasks,
         }
     }
+}
+
+/// A row of `taskx_tasks`.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = schema::taskx_tasks)]
+pub(crate) struct TaskDbRow {
+    name: String,
+    owner: String,
+    arguments: String,
+    last_seen: DbTime,
+}
+
+/// The tasks that workers have named or live jobs name, by name: their rows, how many jobs of each
+/// have not finished, how many workers run each.
+pub(crate) fn task_infos(
+    known: Vec<TaskDbRow>,
+    live: Vec<(String, i64)>,
+    workers: Vec<(String, i64)>,
+) -> Vec<TaskInfo> {
+    let mut tasks: BTreeMap<String, TaskInfo> = BTreeMap::new();
+    for row in known {
+        let task = tasks.entry(row.name).or_default();
+        task.owner = Some(row.owner);
+        task.arguments = Some(row.arguments);
+        task.last_seen = Some(row.last_seen.0);
+    }
+    for (name, count) in live {
+        tasks.entry(name).or_default().live = count;
+    }
+    for (name, count) in workers {
+        tasks.entry(name).or_default().workers = count;
+    }
+    tasks.into_iter().map(|(name, task)| TaskInfo { name, ..task }).collect()
 }
 
 /// A row of `taskx_queues` as far as it was paused.

@@ -100,6 +100,14 @@ pub use taskx_diesel::{AsyncSqliteConn, Durability, SqliteOptions, SqliteStore};
 pub use taskx_macros::*;
 pub use taskx_schedule as schedule;
 
+/// The commands that this application's own binary answers: `myapp taskx run`, `myapp taskx status`.
+///
+/// `#[taskx::main]` answers them by itself; in any other `main`, [`intercept`](cli::intercept) does.
+#[cfg(feature = "cli")]
+pub mod cli {
+    pub use taskx_commands::{Answer, Asked, Exit, Request, asked, intercept};
+}
+
 /// What a file with tasks needs: `use taskx::prelude::*;`.
 pub mod prelude {
     pub use crate::{
@@ -125,7 +133,7 @@ pub mod __private {
         store::Engine,
         task::{
             ArgumentDef, ConnectionNeed, Invocation, Overlap, Registered, Retention, Run,
-            ScheduleDef, SettleMode, Storable, Task, TaskDef, TaskOptions,
+            ScheduleDef, SettleMode, Storable, Task, TaskDef, TaskOptions, accepts,
         },
         verdict::{AnyReturn, Returned, TaskReturn, Verdict},
     };

@@ -6,13 +6,20 @@ use taskx_core::{
     app::{App, AppBuilder},
     driver::DEFAULT_URL,
     error::{BoxError, chain},
+    signals::Signals,
     verdict::{TaskReturn, Verdict},
 };
+use tokio::runtime::Runtime;
+
+/// How long a body that does not wait for `app.stopping()` may go on after a signal, beyond what
+/// the workers take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs an application: `.env` is read, a multi-thread tokio runtime started, the App set up, the
-/// body run; at its end the App's live workers are stopped gracefully.
+/// body run; at its end, or at a signal, the App's live workers are stopped gracefully.
 ///
-/// An error is printed with its causes, and the exit code is 1.
+/// An error is printed with its causes, and the exit code is 1. With the feature `cli`,
+/// `myapp taskx ..` is answered instead of the body.
 pub fn run<E, S, SF, B, BF>(setup: S, body: B) -> ExitCode
 where
     E: Into<BoxError>,
@@ -22,30 +29,24 @@ where
     BF: Future,
     BF::Output: TaskReturn,
 {
+    let order = match order::given() {
+        Ok(order) => order,
+        Err(exit) => return exit,
+    };
     let runtime = match prepare() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(error.as_ref()),
+        Err(error) => return order.failed(error.as_ref()),
     };
     let ended = runtime.block_on(async {
-        let app = setup(App::builder()).await.map_err(Into::into)?;
+        let app = setup(order.configure(App::builder())).await.map_err(Into::into)?;
         if app.config().database_url.is_none() {
             announce_default();
         }
-        let verdict = body(app.clone()).await.into_verdict();
-        app.shutdown().await?;
-        match verdict {
-            Verdict::Done(_) => Ok(()),
-            Verdict::Failed(error) => Err(error),
-            Verdict::Undecodable(error) => Err(error.into()),
-        }
+        order.obey(app, body).await
     });
-    // Jobs that would not end have been given back; a plain fn that never returns must not keep the
-    // process alive.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(error.as_ref()),
-    }
+    // A plain fn that does not end must not hold up the end of the process.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|error: BoxError| order.failed(error.as_ref()))
 }
 
 /// The App of an application without a setup of its own.
@@ -56,7 +57,7 @@ pub async fn default_setup(app: AppBuilder) -> taskx_core::error::Result<App> {
     app.build().await
 }
 
-fn prepare() -> Result<tokio::runtime::Runtime, BoxError> {
+fn prepare() -> Result<Runtime, BoxError> {
     // Before any thread: it sets variables.
     match dotenvy::dotenv() {
         Ok(_) => {}
@@ -64,6 +65,52 @@ fn prepare() -> Result<tokio::runtime::Runtime, BoxError> {
         Err(error) => return Err(format!(".env: {error}").into()),
     }
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Runs the body to its end, or to a signal; then stops the workers gracefully, at a second signal
+/// at once.
+async fn whole<B, BF>(app: &App, body: B) -> Result<(), BoxError>
+where
+    B: FnOnce(App) -> BF,
+    BF: Future,
+    BF::Output: TaskReturn,
+{
+    let mut signals = Signals::install()?;
+    let body = body(app.clone());
+    tokio::pin!(body);
+    let returned = tokio::select! {
+        returned = &mut body => Some(returned),
+        () = signals.next() => None,
+    };
+    let hurry = signals.next();
+    let returned = match returned {
+        Some(returned) => {
+            app.shutdown_hurried_by(hurry).await?;
+            returned
+        }
+        None => {
+            let stopping = async {
+                app.shutdown_hurried_by(hurry).await?;
+                // Its own end takes a body that asked when to begin with it some time.
+                let grace = app.config().grace;
+                tokio::time::sleep(if app.stopping_is_awaited() { grace } else { PATIENCE }).await;
+                Ok::<_, BoxError>(())
+            };
+            tokio::pin!(stopping);
+            tokio::select! {
+                returned = &mut body => {
+                    stopping.await?;
+                    returned
+                }
+                stopped = &mut stopping => return stopped,
+            }
+        }
+    };
+    match returned.into_verdict() {
+        Verdict::Done(_) => Ok(()),
+        Verdict::Failed(error) => Err(error),
+        Verdict::Undecodable(error) => Err(error.into()),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a program without a log still says where its jobs are")]
@@ -74,8 +121,115 @@ fn announce_default() {
     }
 }
 
+/// Says why the program ends.
 #[expect(clippy::print_stderr, reason = "the end of a program")]
-fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+fn complain(error: &(dyn std::error::Error + 'static)) {
     eprintln!("Error: {}", chain(error));
-    ExitCode::FAILURE
+}
+
+/// What the program was called for, where it answers commands.
+#[cfg(feature = "cli")]
+mod order {
+    use taskx_commands::{Answer, Asked, Exit, Request, asked};
+    use taskx_core::error::{Error, ErrorKind};
+
+    use super::*;
+
+    /// A command, or none: then the program's own body.
+    pub(super) struct Order(Option<Request>);
+
+    /// What the program was called for; the exit code if that has been done already.
+    pub(super) fn given() -> Result<Order, ExitCode> {
+        match asked() {
+            Asked::No => Ok(Order(None)),
+            Asked::Answered(exit) => Err(exit.into()),
+            Asked::Command(request) => match request.answer_alone() {
+                Some(exit) => Err(exit.into()),
+                None => Ok(Order(Some(request))),
+            },
+        }
+    }
+
+    impl Order {
+        pub(super) fn configure(&self, builder: AppBuilder) -> AppBuilder {
+            match self.0.as_ref().and_then(Request::opening) {
+                Some(opening) => builder.opening(opening),
+                None => builder,
+            }
+        }
+
+        pub(super) async fn obey<B, BF>(&self, app: App, body: B) -> Result<ExitCode, BoxError>
+        where
+            B: FnOnce(App) -> BF,
+            BF: Future,
+            BF::Output: TaskReturn,
+        {
+            if let Some(request) = &self.0
+                && let Answer::Exit(exit) = request.answer(&app).await
+            {
+                app.shutdown().await?;
+                return Ok(exit.into());
+            }
+            whole(&app, body).await?;
+            if self.0.is_some() && app.workers().is_empty() {
+                let text = "the application ran as a whole and started no worker: let `main` start \
+                    `app.background_worker()`, or say `.worker(Mode::Blocking)` in the setup";
+                return Err(Error::new(ErrorKind::Config, text).into());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+
+        /// Says why a program ends, and how.
+        pub(super) fn failed(&self, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+            complain(error);
+            let ours = error.downcast_ref::<Error>();
+            match ours {
+                Some(ours) if self.0.is_some() && ours.kind() == ErrorKind::Config => {
+                    Exit::Usage.into()
+                }
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Without the feature `cli` there are no commands; being called for one is told and not ignored.
+#[cfg(not(feature = "cli"))]
+mod order {
+    use super::*;
+
+    pub(super) struct Order;
+
+    #[expect(clippy::print_stderr, reason = "the end of a program")]
+    pub(super) fn given() -> Result<Order, ExitCode> {
+        if std::env::args_os().nth(1).is_some_and(|word| word == "taskx") {
+            eprintln!(
+                "Error: this program was built without the feature `cli` of taskx; write \
+                 `taskx = {{ version = \"..\", features = [\"cli\"] }}` in its Cargo.toml"
+            );
+            return Err(ExitCode::from(2));
+        }
+        Ok(Order)
+    }
+
+    impl Order {
+        pub(super) fn configure(&self, builder: AppBuilder) -> AppBuilder {
+            builder
+        }
+
+        pub(super) async fn obey<B, BF>(&self, app: App, body: B) -> Result<ExitCode, BoxError>
+        where
+            B: FnOnce(App) -> BF,
+            BF: Future,
+            BF::Output: TaskReturn,
+        {
+            whole(&app, body).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+
+        pub(super) fn failed(&self, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+            complain(error);
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -29,7 +29,7 @@ const DENY: [&str; 6] =
 const CHAOS: &str = "taskx-chaos";
 
 /// What an application may choose for taskx instead of the default, which the other steps compile.
-const FEATURES: [&str; 3] = ["", "postgres", "mysql"];
+const FEATURES: [&str; 4] = ["", "cli", "postgres", "mysql"];
 
 /// Format, lints and documentation. The features are those of `test`, so that the two share what
 /// they compile.

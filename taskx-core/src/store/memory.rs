@@ -31,8 +31,8 @@ use crate::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, Wake, WakeSource,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, Wake, WakeSource,
     },
 };
 
@@ -109,6 +109,14 @@ impl Store for MemoryStore {
 
     async fn check_schema(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        Ok(Vec::new())
+    }
+
+    async fn revert(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {

@@ -37,6 +37,7 @@ pub mod insert;
 pub mod lease;
 pub mod list;
 pub mod operate;
+pub mod overview;
 pub mod park;
 pub mod payload;
 pub mod presence;

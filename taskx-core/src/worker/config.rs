@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     layer::Layer,
     registry::Selection,
+    signals::Signals,
 };
 
 /// What a worker says beyond its App's settings.
@@ -40,7 +41,17 @@ impl Settings {
         config.check()
     }
 
-    async fn start(self) -> Result<WorkerHandle> {
+    /// Puts what the command line says over what the program says.
+    fn overrule(&mut self, overrides: WorkerOverrides) {
+        self.queues = overrides.queues.or(self.queues.take());
+        self.concurrency = overrides.concurrency.or(self.concurrency);
+        if !overrides.only.is_empty() {
+            self.selection.only = overrides.only;
+        }
+        self.selection.except.extend(overrides.except);
+    }
+
+    async fn start(mut self) -> Result<WorkerHandle> {
         let Some(app) = self.app.clone() else {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -54,6 +65,7 @@ impl Settings {
             )
             .with_source(e)
         })?;
+        self.overrule(app.worker_overrides());
         let (outcomes, queue_of_outcomes) = settle::channel();
         let shared = Arc::new(Shared::new(&app, &self, runtime, outcomes)?);
         let heartbeat = lease::Heartbeat::start(Arc::clone(&shared)).await?;
@@ -64,6 +76,19 @@ impl Settings {
         drop(workers);
         Ok(handle)
     }
+}
+
+/// What `taskx run` says of an application's workers. It wins over what their builders say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerOverrides {
+    /// The queues to serve, each with the most jobs of it at once.
+    pub queues: Option<BTreeMap<String, usize>>,
+    /// The most jobs of one queue at once, where `queues` does not say.
+    pub concurrency: Option<usize>,
+    /// Run only these tasks; empty means those that the builder says.
+    pub only: Vec<String>,
+    /// Run all tasks but these, beside those that the builder leaves out.
+    pub except: Vec<String>,
 }
 
 macro_rules! builder {
@@ -192,7 +217,7 @@ impl BlockingTaskWorker {
             stopped = &mut stopping => return stopped,
             () = signals.next() => {}
         }
-        worker.0.shared.haste.begin();
+        worker.hurry();
         stopping.await
     }
 
@@ -215,43 +240,5 @@ impl BlockingTaskWorker {
         // A plain fn that never returns has been given back; it must not keep the process alive.
         runtime.shutdown_background();
         stopped
-    }
-}
-
-/// SIGINT and SIGTERM (Ctrl-C elsewhere than on Unix).
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn install() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |e| Error::new(ErrorKind::Config, "listen for signals").with_source(e);
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn install() -> Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

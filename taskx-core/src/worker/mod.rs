@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 pub(crate) use self::schedule::Scheduler;
 use self::shared::Shared;
 pub use self::{
-    config::{BackgroundTaskWorker, BlockingTaskWorker},
+    config::{BackgroundTaskWorker, BlockingTaskWorker, WorkerOverrides},
     counts::AttemptCounts,
 };
 use crate::{
@@ -72,6 +72,8 @@ struct Loops {
 pub struct Stopped {
     /// Jobs that were running and had to be given back unfinished.
     pub given_back: usize,
+    /// How its attempts ended, from its start on.
+    pub counts: AttemptCounts,
 }
 
 impl WorkerHandle {
@@ -156,8 +158,13 @@ impl WorkerHandle {
     /// # Errors
     /// As [`stop`](Self::stop).
     pub async fn stop_now(&self) -> Result<Stopped> {
-        self.0.shared.haste.begin();
+        self.hurry();
         self.stop_within(Duration::ZERO).await
+    }
+
+    /// Ends the wait for running jobs of a stop that is under way.
+    pub(crate) fn hurry(&self) {
+        self.0.shared.haste.begin();
     }
 
     async fn stop_within(&self, grace: Duration) -> Result<Stopped> {
@@ -245,5 +252,5 @@ async fn wind_down(shared: &Arc<Shared>, loops: Loops, grace: Duration) -> Stopp
     let _ = loops.settle.await;
     loops.heartbeat.stop().await;
     tracing::info!(worker = %shared.owner(), given_back = given_back.len(), "worker stopped");
-    Stopped { given_back: given_back.len() }
+    Stopped { given_back: given_back.len(), counts: shared.counters.read() }
 }

@@ -13,16 +13,27 @@ use diesel::{
 };
 use serde_json::{Value, json};
 use taskx_core::{
-    inspect::{AttemptInfo, JobFilter, Page, QueueInfo, StateCount, WorkerInfo},
+    inspect::{
+        AttemptInfo, DatabaseInfo, JobFilter, Page, QueueInfo, StateCount, TableInfo, TaskInfo,
+        WorkerInfo,
+    },
     job::{Job, JobId, JobState},
 };
 
-use super::run::{Run, Session};
+use super::{
+    run::{Run, Session},
+    statements::upkeep::{OldestSnapshot, Sizes, Version},
+    upkeep::duration,
+};
 use crate::{
-    rows::{AttemptRow, FinishedRow, LiveRow, QueueRow, WorkerRow, json_text},
-    schema::{
-        taskx_attempts, taskx_history, taskx_jobs, taskx_queues, taskx_worker_tasks, taskx_workers,
+    rows::{
+        AttemptRow, FinishedRow, LiveRow, QueueRow, TaskDbRow, WorkerRow, json_text, task_infos,
     },
+    schema::{
+        taskx_attempts, taskx_history, taskx_jobs, taskx_queues, taskx_tasks, taskx_worker_tasks,
+        taskx_workers,
+    },
+    statement::Sql,
     values::{DbId, DbTime},
 };
 
@@ -66,7 +77,45 @@ pub(super) async fn find(session: &mut Session, id: JobId) -> QueryResult<Option
     Ok(None)
 }
 
-/// A page of one table: the filter is the same on both, their types are not.
+/// A question of one table narrowed by a filter: it is the same on both, their types are not.
+macro_rules! narrowed {
+    ($table:ident, $query:expr, $filter:expr, $before:expr, $limit:expr) => {{
+        let filter: &JobFilter = $filter;
+        let mut query = $query.into_boxed();
+        if !filter.states.is_empty() {
+            let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
+            query = query.filter($table::state.eq_any(states));
+        }
+        if !filter.ids.is_empty() {
+            let ids = filter.ids.iter().map(|&id| DbId::from(id));
+            query = query.filter($table::id.eq_any(ids));
+        }
+        if !filter.queues.is_empty() {
+            query = query.filter($table::queue.eq_any(&filter.queues));
+        }
+        if !filter.tasks.is_empty() {
+            query = query.filter($table::task.eq_any(&filter.tasks));
+        }
+        if let Some(tag) = &filter.tag {
+            query = query.filter(has_tag(tag));
+        }
+        if let Some(before) = filter.inserted_before {
+            query = query.filter($table::inserted_at.lt(DbTime(before)));
+        }
+        if let Some(attempts) = filter.attempts_from {
+            query = query.filter($table::attempt.ge(attempts));
+        }
+        if let Some((name, value)) = &filter.argument {
+            query = query.filter(may_have_argument(name, value));
+        }
+        if let Some(before) = $before {
+            query = query.filter($table::id.lt(DbId::from(before)));
+        }
+        query.order($table::id.desc()).limit(i64::from($limit))
+    }};
+}
+
+/// A page of one table.
 macro_rules! page_of {
     ($name:ident, $table:ident, $Row:ty) => {
         async fn $name(
@@ -74,40 +123,11 @@ macro_rules! page_of {
             filter: &JobFilter,
             page: Page,
         ) -> QueryResult<Vec<Job>> {
-            let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
             let limit = page.limit.clamp(1, 1_000);
             let (mut jobs, mut before) = (Vec::new(), page.before);
             loop {
-                let mut query = $table::table.select(<$Row>::as_select()).into_boxed();
-                if !states.is_empty() {
-                    query = query.filter($table::state.eq_any(&states));
-                }
-                if !filter.ids.is_empty() {
-                    let ids = filter.ids.iter().map(|&id| DbId::from(id));
-                    query = query.filter($table::id.eq_any(ids));
-                }
-                if !filter.queues.is_empty() {
-                    query = query.filter($table::queue.eq_any(&filter.queues));
-                }
-                if !filter.tasks.is_empty() {
-                    query = query.filter($table::task.eq_any(&filter.tasks));
-                }
-                if let Some(tag) = &filter.tag {
-                    query = query.filter(has_tag(tag));
-                }
-                if let Some(before) = filter.inserted_before {
-                    query = query.filter($table::inserted_at.lt(DbTime(before)));
-                }
-                if let Some(attempts) = filter.attempts_from {
-                    query = query.filter($table::attempt.ge(attempts));
-                }
-                if let Some((name, value)) = &filter.argument {
-                    query = query.filter(may_have_argument(name, value));
-                }
-                if let Some(before) = before {
-                    query = query.filter($table::id.lt(DbId::from(before)));
-                }
-                let query = query.order($table::id.desc()).limit(i64::from(limit));
+                let query = $table::table.select(<$Row>::as_select());
+                let query = narrowed!($table, query, filter, before, limit);
                 let rows: Vec<$Row> = session.load(query).await?;
                 let is_last = rows.len() < usize::try_from(limit).unwrap_or(usize::MAX);
                 before = rows.last().map(|row| row.id.into());
@@ -132,20 +152,98 @@ pub(super) async fn list(
     filter: &JobFilter,
     page: Page,
 ) -> QueryResult<Vec<Job>> {
-    let asks = |finished: bool| {
-        filter.states.is_empty()
-            || filter.states.iter().any(|state| state.is_finished() == finished)
-    };
     let mut jobs = Vec::new();
-    if asks(false) {
+    if asks(filter, false) {
         jobs.extend(live_page(session, filter, page).await?);
     }
-    if asks(true) {
+    if asks(filter, true) {
         jobs.extend(finished_page(session, filter, page).await?);
     }
     jobs.sort_by_key(|job| Reverse(job.id));
     jobs.truncate(usize::try_from(page.limit.clamp(1, 1_000)).unwrap_or(1_000));
     Ok(jobs)
+}
+
+/// Whether a filter asks for finished jobs, or for those that are not.
+fn asks(filter: &JobFilter, finished: bool) -> bool {
+    filter.states.is_empty() || filter.states.iter().any(|state| state.is_finished() == finished)
+}
+
+/// The ids of a page of the jobs that fit, newest first.
+pub(super) async fn ids(
+    session: &mut Session,
+    filter: &JobFilter,
+    page: Page,
+) -> QueryResult<Vec<JobId>> {
+    let limit = page.limit.clamp(1, 10_000);
+    let mut ids: Vec<JobId> = Vec::new();
+    if filter.argument.is_some() {
+        // Only the arguments themselves tell, so the jobs are read after all.
+        let mut before = page.before;
+        while ids.len() < limit as usize {
+            let left = limit - u32::try_from(ids.len()).unwrap_or(limit);
+            let part = Page { before, limit: left.min(1_000) };
+            let jobs = list(session, filter, part).await?;
+            let is_last = jobs.len() < part.limit as usize;
+            before = jobs.last().map(|job| job.id);
+            ids.extend(jobs.iter().map(|job| job.id));
+            if is_last {
+                break;
+            }
+        }
+        return Ok(ids);
+    }
+    if asks(filter, false) {
+        let query = taskx_jobs::table.select(taskx_jobs::id);
+        let rows = session.load(narrowed!(taskx_jobs, query, filter, page.before, limit)).await?;
+        ids.extend(rows.into_iter().map(|id: DbId| JobId::from(id)));
+    }
+    if asks(filter, true) {
+        let query = taskx_history::table.select(taskx_history::id);
+        let rows =
+            session.load(narrowed!(taskx_history, query, filter, page.before, limit)).await?;
+        ids.extend(rows.into_iter().map(|id: DbId| JobId::from(id)));
+    }
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids.truncate(limit as usize);
+    Ok(ids)
+}
+
+/// The tasks that workers have named or live jobs name.
+pub(super) async fn tasks(session: &mut Session) -> QueryResult<Vec<TaskInfo>> {
+    let known = session.load(taskx_tasks::table.select(TaskDbRow::as_select())).await?;
+    let live =
+        taskx_jobs::table.group_by(taskx_jobs::task).select((taskx_jobs::task, count_star()));
+    let live = session.load(live).await?;
+    let running =
+        taskx_workers::table.filter(taskx_workers::ended_at.is_null()).select(taskx_workers::id);
+    let workers = taskx_worker_tasks::table
+        .filter(taskx_worker_tasks::worker.eq_any(running))
+        .group_by(taskx_worker_tasks::task)
+        .select((taskx_worker_tasks::task, count_star()));
+    Ok(task_infos(known, live, session.load(workers).await?))
+}
+
+/// What the server says of the database.
+pub(super) async fn database(session: &mut Session) -> QueryResult<DatabaseInfo> {
+    let versions: Vec<String> = session.load(Version::with(())).await?;
+    let sizes: Vec<(String, Option<i64>, Option<i64>, Option<i64>)> =
+        session.load(Sizes::with(())).await?;
+    // Only those who may see all sessions are answered.
+    let waits: Vec<Option<i64>> = session.load(OldestSnapshot::with(())).await.unwrap_or_default();
+    let table = |(name, rows, bytes, index_bytes): (_, _, Option<_>, Option<_>)| TableInfo {
+        name,
+        rows,
+        bytes: bytes.unwrap_or(0),
+        index_bytes: index_bytes.unwrap_or(0),
+    };
+    let version = versions.concat();
+    let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
+    Ok(DatabaseInfo {
+        version: format!("{product} {}", version.split('-').next().unwrap_or_default()),
+        tables: sizes.into_iter().map(table).collect(),
+        oldest_snapshot: waits.into_iter().next().flatten().map(duration),
+    })
 }
 
 /// How many jobs there are, by queue and state.

@@ -13,7 +13,9 @@ use taskx_core::error::{Error, ErrorKind};
 use crate::{
     backend::{in_transaction, sealed::Migrate},
     error::to_diesel,
+    schema::sql_types::TaskxTime,
     statement::{Sql, statement},
+    values::DbTime,
 };
 
 statement! {
@@ -31,11 +33,13 @@ statement! {
     FreeLock() -> Nullable<BigInt> =
         "SELECT RELEASE_LOCK(CONCAT('taskx.migrate.', MD5(DATABASE())))";
 
-    Applied() -> Text = "SELECT version FROM taskx_migrations";
+    Applied() -> (Text, TaskxTime) = "SELECT version, applied_at FROM taskx_migrations";
 
     Record(version: Text) =
         "INSERT INTO taskx_migrations (version, applied_at) VALUES (?, UTC_TIMESTAMP(6))
          ON DUPLICATE KEY UPDATE version = taskx_migrations.version";
+
+    Forget(version: Text) = "DELETE FROM taskx_migrations WHERE version = ?";
 
     Generation() -> Text = "SELECT value FROM taskx_meta WHERE name = 'generation'";
 }
@@ -62,7 +66,7 @@ impl Migrate for Mysql {
         answer.and_then(|value| freed.map(|_| value))
     }
 
-    fn applied<C>(conn: &mut C) -> QueryResult<Vec<String>>
+    fn applied<C>(conn: &mut C) -> QueryResult<Vec<(String, DbTime)>>
     where
         C: LoadConnection<Backend = Self>,
     {
@@ -74,6 +78,13 @@ impl Migrate for Mysql {
         C: LoadConnection<Backend = Self>,
     {
         Record::with((version,)).execute(conn).map(drop)
+    }
+
+    fn forget<C>(conn: &mut C, version: &str) -> QueryResult<()>
+    where
+        C: LoadConnection<Backend = Self>,
+    {
+        Forget::with((version,)).execute(conn).map(drop)
     }
 
     fn generation<C>(conn: &mut C) -> QueryResult<i64>

@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{ClaimedJob, Job, JobId, NewJob, WorkerId},
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -57,6 +58,14 @@ impl Store for MysqlStore {
 
     async fn check_schema(&self) -> Result<()> {
         self.blocking("check the schema", crate::check_schema).await
+    }
+
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        self.blocking("list migrations", crate::migrations).await
+    }
+
+    async fn revert(&self) -> Result<Option<String>> {
+        self.blocking("undo a migration", crate::revert).await
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
@@ -249,11 +258,11 @@ impl Store for MysqlStore {
 
 impl MysqlStore {
     /// Runs what needs a sync connection on a thread that may block.
-    async fn blocking(
+    async fn blocking<R: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&mut MysqlConn) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
+        work: impl FnOnce(&mut MysqlConn) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
         let conn = self.connection().await.map_err(|error| error.context(doing))?;
         let running = tokio::task::spawn_blocking(move || {
             let mut conn = MysqlConn::from(conn);
@@ -310,6 +319,19 @@ impl Inspect for MysqlStore {
         }
         jobs.truncate(page.limit as usize);
         Ok(jobs)
+    }
+
+    async fn ids(&self, filter: &JobFilter, page: Page) -> Result<Vec<JobId>> {
+        let mut ids = Vec::new();
+        for filter in &by_ids(filter) {
+            let list = async |session: &mut _| inspect::ids(session, filter, page).await;
+            ids.extend(self.readers.snapshot("list ids of jobs", list).await?);
+            if ids.len() >= page.limit as usize {
+                break;
+            }
+        }
+        ids.truncate(page.limit as usize);
+        Ok(ids)
     }
 
     async fn count(&self) -> Result<Vec<StateCount>> {
@@ -391,6 +413,16 @@ impl Inspect for MysqlStore {
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         self.readers.snapshot("list workers", async |session| inspect::workers(session).await).await
+    }
+
+    async fn tasks(&self) -> Result<Vec<TaskInfo>> {
+        self.readers.snapshot("list tasks", async |session| inspect::tasks(session).await).await
+    }
+
+    async fn database(&self) -> Result<DatabaseInfo> {
+        self.readers
+            .run("look at the database", async |session| inspect::database(session).await)
+            .await
     }
 
     async fn oldest_wait(&self, queue: &str) -> Result<Option<Duration>> {

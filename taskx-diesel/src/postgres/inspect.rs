@@ -14,7 +14,8 @@ use futures_util::future::BoxFuture;
 use taskx_core::{
     error::Result,
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{Job, JobId, JobState},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
@@ -57,14 +58,14 @@ define_sql_function! {
 
 /// A page of one of the two tables of jobs: the filter is the same on both, their types are not.
 macro_rules! page_of {
-    ($name:ident, $table:ident, $Row:ty) => {
+    ($name:ident, $table:ident, $Row:ty, $selection:expr) => {
         fn $name<'c>(
             conn: &'c mut AsyncPgConnection,
             filter: &'c JobFilter,
             page: Page,
         ) -> BoxFuture<'c, QueryResult<Vec<$Row>>> {
             let mut query = $table::table
-                .select(<$Row>::as_select())
+                .select($selection)
                 .order($table::id.desc())
                 .limit(i64::from(page.limit))
                 .into_boxed::<Pg>();
@@ -101,8 +102,10 @@ macro_rules! page_of {
     };
 }
 
-page_of!(live_page, taskx_jobs, LiveRow);
-page_of!(finished_page, taskx_history, FinishedRow);
+page_of!(live_page, taskx_jobs, LiveRow, LiveRow::as_select());
+page_of!(finished_page, taskx_history, FinishedRow, FinishedRow::as_select());
+page_of!(live_ids, taskx_jobs, DbId, taskx_jobs::id);
+page_of!(finished_ids, taskx_history, DbId, taskx_history::id);
 
 #[async_trait]
 impl Inspect for PgStore {
@@ -128,6 +131,24 @@ impl Inspect for PgStore {
         jobs.dedup_by_key(|job| job.id);
         jobs.truncate(page.limit as usize);
         Ok(jobs)
+    }
+
+    async fn ids(&self, filter: &JobFilter, page: Page) -> Result<Vec<JobId>> {
+        let page = Page { limit: page.limit.clamp(1, 10_000), ..page };
+        let rows: Vec<DbId> = self
+            .lanes
+            .general
+            .run("list ids of jobs", async |conn| {
+                let mut ids = live_ids(conn, filter, page).await?;
+                ids.extend(finished_ids(conn, filter, page).await?);
+                Ok(ids)
+            })
+            .await?;
+        let mut ids: Vec<JobId> = rows.into_iter().map(JobId::from).collect();
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        ids.dedup();
+        ids.truncate(page.limit as usize);
+        Ok(ids)
     }
 
     async fn count(&self) -> Result<Vec<StateCount>> {
@@ -366,6 +387,14 @@ impl Inspect for PgStore {
             .collect())
     }
 
+    async fn tasks(&self) -> Result<Vec<TaskInfo>> {
+        self.all_tasks().await
+    }
+
+    async fn database(&self) -> Result<DatabaseInfo> {
+        self.describe().await
+    }
+
     async fn oldest_wait(&self, queue: &str) -> Result<Option<Duration>> {
         let waits: Vec<Option<i64>> = self
             .lanes
@@ -396,7 +425,10 @@ impl Inspect for PgStore {
 
 /// Reads the rows of a query. Boxed, so that the compiler proves once that it may be sent, and not
 /// for the whole type of the query wherever it is awaited: half of this crate's build was that.
-fn load<'c, Q, R>(conn: &'c mut AsyncPgConnection, query: Q) -> BoxFuture<'c, QueryResult<Vec<R>>>
+pub(super) fn load<'c, Q, R>(
+    conn: &'c mut AsyncPgConnection,
+    query: Q,
+) -> BoxFuture<'c, QueryResult<Vec<R>>>
 where
     Q: LoadQuery<'c, AsyncPgConnection, R> + Send + 'c,
     R: Send + 'c,

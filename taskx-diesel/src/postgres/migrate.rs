@@ -4,7 +4,9 @@ use diesel::{QueryResult, RunQueryDsl, connection::LoadConnection, pg::Pg, sql_t
 
 use crate::{
     backend::{in_transaction, sealed::Migrate},
+    schema::sql_types::TaskxTime,
     statement::{Sql, statement},
+    values::DbTime,
 };
 
 statement! {
@@ -16,8 +18,9 @@ statement! {
         version text COLLATE \"C\" PRIMARY KEY,
         applied_at timestamptz NOT NULL DEFAULT now()
     )";
-    Applied() -> Text = "SELECT version FROM taskx_migrations";
+    Applied() -> (Text, TaskxTime) = "SELECT version, applied_at FROM taskx_migrations";
     Record(version: Text) = "INSERT INTO taskx_migrations (version) VALUES ($1)";
+    Forget(version: Text) = "DELETE FROM taskx_migrations WHERE version = $1";
     Generation() -> Text = "SELECT value FROM taskx_meta WHERE name = 'generation'";
 }
 
@@ -34,7 +37,7 @@ impl Migrate for Pg {
         if in_transaction(conn)? { locked(conn) } else { conn.transaction(locked) }
     }
 
-    fn applied<C>(conn: &mut C) -> QueryResult<Vec<String>>
+    fn applied<C>(conn: &mut C) -> QueryResult<Vec<(String, DbTime)>>
     where
         C: LoadConnection<Backend = Self>,
     {
@@ -46,6 +49,13 @@ impl Migrate for Pg {
         C: LoadConnection<Backend = Self>,
     {
         Record::with((version,)).execute(conn).map(drop)
+    }
+
+    fn forget<C>(conn: &mut C, version: &str) -> QueryResult<()>
+    where
+        C: LoadConnection<Backend = Self>,
+    {
+        Forget::with((version,)).execute(conn).map(drop)
     }
 
     fn generation<C>(conn: &mut C) -> QueryResult<i64>

@@ -11,8 +11,8 @@
 //!
 //! # Layout
 //! `session` connections and what they are set to · `tls` · `lane` pools and repetition ·
-//! `statements` all SQL · `insert`, `settle`, `workers`, `schedules`, `inspect` the verbs ·
-//! `presence`, `listen` · `transact` transactional tasks · `backend` a caller's own connection.
+//! `statements` all SQL · `insert`, `settle`, `workers`, `schedules`, `inspect`, `overview` the
+//! verbs · `presence`, `listen` · `transact` transactional tasks · `backend` a caller's own connection.
 
 mod backend;
 mod claimants;
@@ -21,6 +21,7 @@ mod inspect;
 mod lane;
 mod listen;
 mod migrate;
+mod overview;
 mod presence;
 mod schedules;
 mod session;
@@ -43,8 +44,8 @@ use taskx_core::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc;
@@ -228,6 +229,14 @@ impl Store for PgStore {
 
     async fn check_schema(&self) -> Result<()> {
         self.blocking(crate::check_schema).await
+    }
+
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        self.blocking(crate::migrations).await
+    }
+
+    async fn revert(&self) -> Result<Option<String>> {
+        self.blocking(crate::revert).await
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {

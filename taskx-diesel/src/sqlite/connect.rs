@@ -13,7 +13,7 @@ use diesel::{
 use taskx_core::error::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use super::{Durability, busy::until_free};
+use super::{Durability, SqliteOptions, busy::until_free};
 use crate::{
     error::Doing,
     statement::{Sql, statement},
@@ -48,7 +48,7 @@ impl Location {
     ///
     /// # Errors
     /// `Config` if the text is no file's, or the file cannot be there.
-    pub(super) fn open(url: &str, durability: Durability) -> Result<Self> {
+    pub(super) fn open(url: &str, options: &SqliteOptions) -> Result<Self> {
         let Place { path, create } = place(url)?;
         let Some(path) = path else { return Self::private() };
         let path = std::path::absolute(&path).map_err(|error| refuse(&path, error))?;
@@ -64,11 +64,12 @@ impl Location {
             ));
         }
         // Made here and not by SQLite, so that no connection ever makes a file in silence.
+        let create = create && options.create;
         let made =
             OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
         made.map_err(|error| refuse(&path, error))?;
         let identity = identity(&path).map_err(|error| refuse(&path, error))?;
-        Ok(Self { path, identity, durability, private: None })
+        Ok(Self { path, identity, durability: options.durability, private: None })
     }
 
     /// A file of its own in the system's temporary folder, removed with the store. An in-memory

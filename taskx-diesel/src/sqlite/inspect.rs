@@ -6,23 +6,58 @@ use std::{
 };
 
 use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SelectableHelper,
-    SqliteConnection,
+    EscapeExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl,
+    QueryResult, RunQueryDsl, SelectableHelper, SqliteConnection, TextExpressionMethods,
+    define_sql_function,
     dsl::{count_star, min},
 };
 use taskx_core::{
-    inspect::{AttemptInfo, JobFilter, Page, QueueInfo, StateCount, WorkerInfo},
+    inspect::{
+        AttemptInfo, DatabaseInfo, JobFilter, Page, QueueInfo, StateCount, TableInfo, TaskInfo,
+        WorkerInfo,
+    },
     job::{Job, JobId, JobState},
 };
 
 use super::conditions::{has_argument, has_tag};
 use crate::{
-    rows::{AttemptRow, FinishedRow, LiveRow, QueueRow, WorkerRow},
+    rows::{AttemptRow, FinishedRow, LiveRow, QueueRow, TaskDbRow, WorkerRow, task_infos},
     schema::{
-        taskx_attempts, taskx_history, taskx_jobs, taskx_queues, taskx_worker_tasks, taskx_workers,
+        taskx_attempts, taskx_history, taskx_jobs, taskx_queues, taskx_tasks, taskx_worker_tasks,
+        taskx_workers,
     },
     values::{DbId, DbTime},
 };
+
+define_sql_function! {
+    /// The version of SQLite.
+    fn sqlite_version() -> Text;
+}
+
+diesel::table! {
+    use diesel::sql_types::Text;
+
+    /// SQLite's own list of tables and indexes.
+    sqlite_schema (name) {
+        name -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        tbl_name -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+
+    /// SQLite's own count of pages; with `aggregate` one row for each table and index.
+    dbstat (name) {
+        name -> Text,
+        pgsize -> BigInt,
+        aggregate -> Bool,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(sqlite_schema, dbstat);
 
 /// The job of an id, live or finished.
 pub(super) fn find(conn: &mut SqliteConnection, id: JobId) -> QueryResult<Option<Job>> {
@@ -37,11 +72,11 @@ pub(super) fn find(conn: &mut SqliteConnection, id: JobId) -> QueryResult<Option
     Ok(finished.map(Job::from))
 }
 
-/// A page of one table: the filter is the same on both, their types are not.
-macro_rules! page_of {
-    ($table:ident, $Row:ty, $conn:expr, $filter:expr, $states:expr, $page:expr) => {{
+/// A question of one table narrowed to a page: the filter is the same on both, their types are not.
+macro_rules! narrowed {
+    ($table:ident, $query:expr, $filter:expr, $states:expr, $before:expr, $limit:expr) => {{
         let filter: &JobFilter = $filter;
-        let mut query = $table::table.select(<$Row>::as_select()).into_boxed();
+        let mut query = $query.into_boxed();
         if !filter.states.is_empty() {
             query = query.filter($table::state.eq_any($states));
         }
@@ -66,13 +101,29 @@ macro_rules! page_of {
         if let Some((name, value)) = &filter.argument {
             query = query.filter(has_argument::<$table::table>(name, &value.to_string()));
         }
-        if let Some(before) = $page.before {
+        if let Some(before) = $before {
             query = query.filter($table::id.lt(DbId::from(before)));
         }
-        let limit = i64::from($page.limit.clamp(1, 1_000));
-        let rows: Vec<$Row> = query.order($table::id.desc()).limit(limit).load($conn)?;
-        rows.into_iter().map(Job::from)
+        query.order($table::id.desc()).limit($limit)
     }};
+}
+
+/// Which of the two tables a filter asks for.
+struct Asked {
+    states: Vec<i16>,
+    live: bool,
+    finished: bool,
+}
+
+impl Asked {
+    fn by(filter: &JobFilter) -> Self {
+        let asks = |finished: bool| {
+            filter.states.is_empty()
+                || filter.states.iter().any(|state| state.is_finished() == finished)
+        };
+        let states = filter.states.iter().map(|state| state.code()).collect();
+        Self { states, live: asks(false), finished: asks(true) }
+    }
 }
 
 /// A page of the jobs that fit, newest id first.
@@ -81,21 +132,85 @@ pub(super) fn list(
     filter: &JobFilter,
     page: Page,
 ) -> QueryResult<Vec<Job>> {
-    let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
-    let asks = |finished: bool| {
-        filter.states.is_empty()
-            || filter.states.iter().any(|state| state.is_finished() == finished)
-    };
-    let mut jobs = Vec::new();
-    if asks(false) {
-        jobs.extend(page_of!(taskx_jobs, LiveRow, conn, filter, &states, page));
+    let limit = page.limit.clamp(1, 1_000);
+    let Asked { states, live, finished } = Asked::by(filter);
+    let mut jobs: Vec<Job> = Vec::new();
+    if live {
+        let query = taskx_jobs::table.select(LiveRow::as_select());
+        let query = narrowed!(taskx_jobs, query, filter, &states, page.before, i64::from(limit));
+        jobs.extend(query.load::<LiveRow>(conn)?.into_iter().map(Job::from));
     }
-    if asks(true) {
-        jobs.extend(page_of!(taskx_history, FinishedRow, conn, filter, &states, page));
+    if finished {
+        let query = taskx_history::table.select(FinishedRow::as_select());
+        let query = narrowed!(taskx_history, query, filter, &states, page.before, i64::from(limit));
+        jobs.extend(query.load::<FinishedRow>(conn)?.into_iter().map(Job::from));
     }
     jobs.sort_by_key(|job| Reverse(job.id));
-    jobs.truncate(usize::try_from(page.limit.clamp(1, 1_000)).unwrap_or(1_000));
+    jobs.truncate(limit as usize);
     Ok(jobs)
+}
+
+/// The ids of a page of the jobs that fit, newest first.
+pub(super) fn ids(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+    page: Page,
+) -> QueryResult<Vec<JobId>> {
+    let limit = page.limit.clamp(1, 10_000);
+    let Asked { states, live, finished } = Asked::by(filter);
+    let mut ids: Vec<DbId> = Vec::new();
+    if live {
+        let query = taskx_jobs::table.select(taskx_jobs::id);
+        let query = narrowed!(taskx_jobs, query, filter, &states, page.before, i64::from(limit));
+        ids.extend(query.load::<DbId>(conn)?);
+    }
+    if finished {
+        let query = taskx_history::table.select(taskx_history::id);
+        let query = narrowed!(taskx_history, query, filter, &states, page.before, i64::from(limit));
+        ids.extend(query.load::<DbId>(conn)?);
+    }
+    let mut ids: Vec<JobId> = ids.into_iter().map(JobId::from).collect();
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids.truncate(limit as usize);
+    Ok(ids)
+}
+
+/// The tasks that workers have named or live jobs name.
+pub(super) fn tasks(conn: &mut SqliteConnection) -> QueryResult<Vec<TaskInfo>> {
+    let known = taskx_tasks::table.select(TaskDbRow::as_select()).load(conn)?;
+    let live = taskx_jobs::table
+        .group_by(taskx_jobs::task)
+        .select((taskx_jobs::task, count_star()))
+        .load(conn)?;
+    let running =
+        taskx_workers::table.filter(taskx_workers::ended_at.is_null()).select(taskx_workers::id);
+    let workers = taskx_worker_tasks::table
+        .filter(taskx_worker_tasks::worker.eq_any(running))
+        .group_by(taskx_worker_tasks::task)
+        .select((taskx_worker_tasks::task, count_star()))
+        .load(conn)?;
+    Ok(task_infos(known, live, workers))
+}
+
+/// What SQLite says of the file. It counts the pages of every table, by its table `dbstat`, which
+/// not every build of SQLite has.
+pub(super) fn database(conn: &mut SqliteConnection) -> QueryResult<DatabaseInfo> {
+    let version: String = diesel::select(sqlite_version()).get_result(conn)?;
+    let sizes: Vec<(String, String, i64)> = sqlite_schema::table
+        .inner_join(dbstat::table.on(dbstat::name.eq(sqlite_schema::name)))
+        .filter(dbstat::aggregate.eq(true))
+        .filter(sqlite_schema::tbl_name.like("taskx\\_%").escape('\\'))
+        .select((sqlite_schema::tbl_name, sqlite_schema::kind, dbstat::pgsize))
+        .load(conn)
+        .unwrap_or_default();
+    let mut tables: BTreeMap<String, TableInfo> = BTreeMap::new();
+    for (name, kind, bytes) in sizes {
+        let table = tables.entry(name).or_default();
+        let size = if kind == "table" { &mut table.bytes } else { &mut table.index_bytes };
+        *size += bytes;
+    }
+    let tables = tables.into_iter().map(|(name, table)| TableInfo { name, ..table }).collect();
+    Ok(DatabaseInfo { version: format!("SQLite {version}"), tables, oldest_snapshot: None })
 }
 
 /// How many jobs there are, by queue and state.

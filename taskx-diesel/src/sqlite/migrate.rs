@@ -6,8 +6,10 @@ use diesel::{
 
 use crate::{
     backend::{in_transaction, sealed::Migrate},
+    schema::sql_types::TaskxTime,
     sqlite::busy::until_free,
     statement::{Sql, statement},
+    values::DbTime,
 };
 
 statement! {
@@ -20,8 +22,9 @@ statement! {
     /// Takes the only write lock. Diesel begins plain transactions, and the first statement of one
     /// may wait for the lock, whereas a later one fails once another connection has written.
     TakeLock() = "UPDATE taskx_migrations SET version = version WHERE 0";
-    Applied() -> Text = "SELECT version FROM taskx_migrations";
+    Applied() -> (Text, TaskxTime) = "SELECT version, applied_at FROM taskx_migrations";
     Record(version: Text) = "INSERT INTO taskx_migrations (version) VALUES (?)";
+    Forget(version: Text) = "DELETE FROM taskx_migrations WHERE version = ?";
     Generation() -> Text = "SELECT value FROM taskx_meta WHERE name = 'generation'";
 }
 
@@ -48,7 +51,7 @@ impl Migrate for Sqlite {
         })
     }
 
-    fn applied<C>(conn: &mut C) -> QueryResult<Vec<String>>
+    fn applied<C>(conn: &mut C) -> QueryResult<Vec<(String, DbTime)>>
     where
         C: LoadConnection<Backend = Self>,
     {
@@ -60,6 +63,13 @@ impl Migrate for Sqlite {
         C: LoadConnection<Backend = Self>,
     {
         Record::with((version,)).execute(conn).map(drop)
+    }
+
+    fn forget<C>(conn: &mut C, version: &str) -> QueryResult<()>
+    where
+        C: LoadConnection<Backend = Self>,
+    {
+        Forget::with((version,)).execute(conn).map(drop)
     }
 
     fn generation<C>(conn: &mut C) -> QueryResult<i64>

@@ -41,11 +41,13 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// What a commit survives. Default [`Durability::Full`].
     pub durability: Durability,
+    /// Whether a missing file is made. Default yes; `?mode=rw` in the URL says no too.
+    pub create: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 2, durability: Durability::Full }
+        Self { readers: 2, durability: Durability::Full, create: true }
     }
 }
 
@@ -86,7 +88,7 @@ impl SqliteStore {
     /// `Config` if the text names no file, its folder is missing, or it is no SQLite database;
     /// `Transient` if SQLite does not open it.
     pub fn open(url: &str, options: SqliteOptions) -> Result<Self> {
-        let location = Arc::new(Location::open(url, options.durability)?);
+        let location = Arc::new(Location::open(url, &options)?);
         let clock = Arc::new(Clock::new());
         let mut conn = location.connect()?;
         // There is nothing to recall before the first migration.

@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use taskx_core::{
     error::Result,
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{ClaimedJob, Job, JobId, NewJob, WorkerId},
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -48,6 +49,14 @@ impl Store for SqliteStore {
 
     async fn check_schema(&self) -> Result<()> {
         self.writer.alone("check the schema", crate::check_schema).await
+    }
+
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        self.writer.alone("list migrations", crate::migrations).await
+    }
+
+    async fn revert(&self) -> Result<Option<String>> {
+        self.writer.alone("undo a migration", crate::revert).await
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
@@ -262,6 +271,19 @@ impl Inspect for SqliteStore {
         Ok(jobs)
     }
 
+    async fn ids(&self, filter: &JobFilter, page: Page) -> Result<Vec<JobId>> {
+        let mut ids = Vec::new();
+        for filter in by_ids(filter) {
+            let list = move |conn: &mut _| inspect::ids(conn, &filter, page);
+            ids.extend(self.readers.read("list ids of jobs", list).await?);
+            if ids.len() >= page.limit as usize {
+                break;
+            }
+        }
+        ids.truncate(page.limit as usize);
+        Ok(ids)
+    }
+
     async fn count(&self) -> Result<Vec<StateCount>> {
         self.readers.read("count jobs", inspect::count).await
     }
@@ -321,6 +343,14 @@ impl Inspect for SqliteStore {
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         self.readers.read("list workers", inspect::workers).await
+    }
+
+    async fn tasks(&self) -> Result<Vec<TaskInfo>> {
+        self.readers.read("list tasks", inspect::tasks).await
+    }
+
+    async fn database(&self) -> Result<DatabaseInfo> {
+        self.readers.read("look at the database", inspect::database).await
     }
 
     async fn oldest_wait(&self, queue: &str) -> Result<Option<Duration>> {

@@ -55,6 +55,7 @@ impl Expansion<'_> {
                 file: ::core::file!(),
                 line: #line,
                 arguments: &[#(#arguments),*],
+                accepts: #private::accepts::<Self>,
                 states: &[#(#states),*],
                 schedules: &[#(#schedules),*],
                 run: #run,

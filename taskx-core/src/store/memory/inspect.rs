@@ -15,12 +15,13 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{Job, JobId, JobState},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
     schedule::{ScheduleInfo, ScheduleRow, ScheduleSource},
-    store::Wake,
+    store::{Engine, Wake},
 };
 
 #[async_trait]
@@ -34,6 +35,10 @@ impl Inspect for MemoryStore {
 
     async fn list(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
         Ok(self.with(|tables, _| list(tables, filter, page)))
+    }
+
+    async fn ids(&self, filter: &JobFilter, page: Page) -> Result<Vec<JobId>> {
+        Ok(self.with(|tables, _| list(tables, filter, page)).iter().map(|job| job.id).collect())
     }
 
     async fn count(&self) -> Result<Vec<StateCount>> {
@@ -91,6 +96,14 @@ impl Inspect for MemoryStore {
             workers.sort_by_key(start_order);
             workers
         }))
+    }
+
+    async fn tasks(&self) -> Result<Vec<TaskInfo>> {
+        Ok(self.with(|tables, _| tasks(tables)))
+    }
+
+    async fn database(&self) -> Result<DatabaseInfo> {
+        Ok(DatabaseInfo { version: Engine::Memory.to_string(), ..DatabaseInfo::default() })
     }
 
     async fn oldest_wait(&self, queue: &str) -> Result<Option<Duration>> {
@@ -173,6 +186,18 @@ fn count(tables: &Tables) -> Vec<StateCount> {
         .into_iter()
         .map(|((queue, state), count)| StateCount { queue: queue.to_owned(), state, count })
         .collect()
+}
+
+fn tasks(tables: &Tables) -> Vec<TaskInfo> {
+    let mut tasks = tables.tasks.clone();
+    for row in tables.live.rows() {
+        let task = tasks.entry(row.job.task.clone()).or_default();
+        task.live += 1;
+    }
+    for name in tables.workers.values().flat_map(|worker| &worker.info.tasks) {
+        tasks.entry(name.clone()).or_default().workers += 1;
+    }
+    tasks.into_iter().map(|(name, task)| TaskInfo { name, ..task }).collect()
 }
 
 fn queues(tables: &Tables) -> Vec<QueueInfo> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::later,
-    inspect::WorkerInfo,
+    inspect::{TaskInfo, WorkerInfo},
     job::{JobId, JobState, WorkerId},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
     store::{NewWorker, Renewal, Renewed, Rescued, Suspect},
@@ -34,6 +34,16 @@ pub(super) fn register(tables: &mut Tables, now: Time, worker: &NewWorker) {
             row.job.state = JobState::Available;
             row.job.reason = None;
         });
+    }
+    for task in &worker.tasks {
+        let info = TaskInfo {
+            name: task.name.clone(),
+            owner: Some(task.owner.clone()),
+            arguments: Some(task.arguments.clone()),
+            last_seen: Some(now),
+            ..TaskInfo::default()
+        };
+        tables.tasks.insert(task.name.clone(), info);
     }
     let info = WorkerInfo {
         id: worker.id,

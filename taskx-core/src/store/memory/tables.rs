@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::earlier,
-    inspect::{AttemptInfo, WorkerInfo},
+    inspect::{AttemptInfo, TaskInfo, WorkerInfo},
     job::{Job, JobId, JobState, WorkerId},
     schedule::ScheduleInfo,
     store::Wake,
@@ -28,6 +28,8 @@ pub(super) struct Tables {
     pub(super) history: BTreeMap<JobId, Row>,
     pub(super) attempts: HashMap<JobId, Vec<AttemptInfo>>,
     pub(super) workers: BTreeMap<WorkerId, WorkerRow>,
+    /// What workers have told of their tasks.
+    pub(super) tasks: BTreeMap<String, TaskInfo>,
     pub(super) pauses: BTreeMap<String, Pause>,
     pub(super) schedules: BTreeMap<String, Schedule>,
     /// When each (schedule, slot) was fired.
@@ -187,6 +189,9 @@ impl Tables {
             for time in [&mut info.started_at, &mut info.renewed_at, &mut info.lease_until] {
                 *time = earlier(*time, by);
             }
+        }
+        for task in self.tasks.values_mut() {
+            move_if_set(&mut task.last_seen, by);
         }
         for pause in self.pauses.values_mut() {
             pause.at = earlier(pause.at, by);

@@ -9,7 +9,8 @@ use super::{
     },
 };
 use crate::{
-    clock::earlier,
+    clock::{earlier, later},
+    error::ErrorKind,
     job::{JobState, NewJob},
     store::Store,
 };
@@ -25,7 +26,7 @@ pub async fn the_clock_runs_forward(store: &dyn Store) {
     }
     travel(store, 10 * DAY).await;
     let after = store.now().await.unwrap();
-    assert!(start <= after && after < crate::clock::later(start, HOUR), "{start} {after}");
+    assert!(start <= after && after < later(start, HOUR), "{start} {after}");
 }
 
 /// Travelling moves every time of a live and of a finished job back, to the microsecond.
@@ -101,7 +102,7 @@ pub async fn travel_moves_schedules_and_slots(store: &dyn Store) {
 pub async fn travel_moves_neighbouring_slots(store: &dyn Store) {
     nightly(store).await;
     let slot = slot_in(store, DAY).await;
-    let slots: Vec<_> = (0..24_u32).map(|n| crate::clock::later(slot, n * HOUR)).collect();
+    let slots: Vec<_> = (0..24_u32).map(|n| later(slot, n * HOUR)).collect();
     assert_eq!(store.fire(&firing(&slots)).await.unwrap().len(), 24);
     travel(store, 3 * HOUR).await;
     let moved: Vec<_> = slots.iter().map(|slot| earlier(*slot, 3 * HOUR)).collect();
@@ -125,5 +126,45 @@ pub async fn migrating_again_changes_nothing(store: &dyn Store) {
         store.migrate().await.unwrap();
         store.check_schema().await.unwrap();
     }
+    assert_eq!(find(store, id).await.state, JobState::Available);
+}
+
+/// Every migration that the program knows is there, by version, with when it was applied and with
+/// the SQL both ways.
+pub async fn migrations_tell_when_they_were_applied(store: &dyn Store) {
+    let now = store.now().await.unwrap();
+    let migrations = store.migrations().await.unwrap();
+    assert!(migrations.is_sorted_by(|one, other| one.version < other.version), "{migrations:?}");
+    for migration in migrations {
+        assert!(migration.name.starts_with(&migration.version), "{migration:?}");
+        assert!(migration.applied_at.is_some_and(|at| at <= later(now, HOUR)), "{migration:?}");
+        assert!(migration.up.to_lowercase().contains("taskx_"), "{migration:?}");
+        assert!(migration.down.to_lowercase().contains("taskx_"), "{migration:?}");
+    }
+}
+
+/// Migrations are undone from the newest to the oldest; nothing is left to undo then, the schema is
+/// told to be missing, and migrating makes it anew, empty.
+pub async fn what_is_reverted_can_be_migrated_again(store: &dyn Store) {
+    insert(store, &job()).await;
+    let known = store.migrations().await.unwrap();
+    let mut reverted = Vec::new();
+    while let Some(version) = store.revert().await.unwrap() {
+        reverted.insert(0, version);
+        assert!(reverted.len() <= known.len(), "{reverted:?}");
+    }
+    assert!(known.iter().map(|migration| &migration.version).eq(&reverted), "{reverted:?}");
+    for migration in store.migrations().await.unwrap() {
+        assert_eq!(migration.applied_at, None, "{migration:?}");
+    }
+    if !known.is_empty() {
+        assert_eq!(store.check_schema().await.unwrap_err().kind(), ErrorKind::Schema);
+    }
+    store.migrate().await.unwrap();
+    store.check_schema().await.unwrap();
+    if !known.is_empty() {
+        assert_eq!(store.count().await.unwrap(), []);
+    }
+    let id = insert(store, &job()).await;
     assert_eq!(find(store, id).await.state, JobState::Available);
 }

@@ -303,3 +303,47 @@ pub async fn jobs_are_counted_by_queue_and_state(store: &dyn Store) {
     ];
     assert_eq!(counts, expected);
 }
+
+/// The ids of a page are those of the jobs that the same page lists, whatever the filter.
+pub async fn ids_are_those_of_the_listing(store: &dyn Store) {
+    for (outcome, _) in endings() {
+        settled(store, outcome).await;
+    }
+    let mut tagged = NewJob { payload: r#"{"to":"ada"}"#.to_owned(), ..delayed(HOUR) };
+    tagged.extras_mut().tags = vec!["a".to_owned()];
+    let tagged = insert(store, &tagged).await;
+    running(store).await;
+    let filters = [
+        JobFilter::default(),
+        JobFilter { ids: vec![tagged, JobId::new()], ..JobFilter::default() },
+        JobFilter { states: vec![JobState::Discarded], ..JobFilter::default() },
+        JobFilter { queues: vec![QUEUE.to_owned()], ..JobFilter::default() },
+        JobFilter { tag: Some("a".to_owned()), ..JobFilter::default() },
+        JobFilter { attempts_from: Some(1), ..JobFilter::default() },
+        JobFilter { argument: Some(("to".to_owned(), json!("ada"))), ..JobFilter::default() },
+        JobFilter { argument: Some(("to".to_owned(), json!("bob"))), ..JobFilter::default() },
+    ];
+    for filter in filters {
+        let jobs = list(store, &filter).await;
+        let all: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        assert_eq!(store.ids(&filter, Page::default()).await.unwrap(), all, "{filter:?}");
+        let mut paged = Vec::new();
+        for _ in 0..=all.len() {
+            let page = Page { before: paged.last().copied(), limit: 1 };
+            paged.extend(store.ids(&filter, page).await.unwrap());
+        }
+        assert_eq!(paged, all, "{filter:?}");
+    }
+}
+
+/// A page of ids may be as large as 10,000, over live and finished jobs.
+pub async fn ids_come_in_pages_of_ten_thousand(store: &dyn Store) {
+    let mut all = inserted(store, 5_000).await;
+    let every_third: Vec<_> = all.iter().step_by(3).copied().collect();
+    store.discard(&every_third, "no", &ada()).await.unwrap();
+    all.reverse();
+    let page = Page { before: None, limit: 10_000 };
+    assert_eq!(store.ids(&JobFilter::default(), page).await.unwrap(), all);
+    let filter = JobFilter { argument: Some(("to".to_owned(), json!(1))), ..JobFilter::default() };
+    assert_eq!(store.ids(&filter, page).await.unwrap(), []);
+}

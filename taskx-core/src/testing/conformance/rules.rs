@@ -64,6 +64,8 @@ macro_rules! conformance {
                 travel_moves_neighbouring_slots
                 travel_makes_time_pass
                 migrating_again_changes_nothing
+                migrations_tell_when_they_were_applied
+                what_is_reverted_can_be_migrated_again
             }
             comeback(store) {
                 a_failed_job_waits_for_its_next_attempt
@@ -203,6 +205,8 @@ macro_rules! conformance {
                 by_argument_and_more
                 a_broken_payload_breaks_no_listing
                 jobs_are_counted_by_queue_and_state
+                ids_are_those_of_the_listing
+                ids_come_in_pages_of_ten_thousand
             }
             operate(store) {
                 a_dead_letter_comes_back
@@ -222,6 +226,12 @@ macro_rules! conformance {
                 a_replaced_payload_reaches_the_worker
                 a_payload_in_use_is_not_replaced
                 neighbours_keep_their_payload
+            }
+            overview(store) {
+                tasks_are_those_that_workers_name
+                a_task_that_only_jobs_name_is_seen
+                an_ended_worker_runs_no_task
+                a_database_tells_its_version
             }
             park(store) {
                 an_unknown_task_is_parked

@@ -116,6 +116,25 @@ statement! {
 }
 
 statement! {
+    /// The server's version: `10.11.6-MariaDB-0+deb12u1`.
+    pub(in crate::mysql) Version() -> Text = "SELECT VERSION()";
+
+    /// Our tables: name, rows by the server's estimate, bytes of the rows and of the indexes.
+    pub(in crate::mysql) Sizes() -> (Text, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>) =
+        "SELECT table_name, CAST(table_rows AS SIGNED), CAST(data_length AS SIGNED),
+            CAST(index_length AS SIGNED)
+         FROM information_schema.tables
+         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%' ORDER BY table_name";
+
+    /// For how many microseconds the oldest transaction has been open. InnoDB tells its times in
+    /// the zone of the server's system.
+    pub(in crate::mysql) OldestSnapshot() -> Nullable<BigInt> =
+        "SELECT TIMESTAMPDIFF(MICROSECOND, CONVERT_TZ(MIN(trx_started), 'SYSTEM', '+00:00'),
+            UTC_TIMESTAMP(6))
+         FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()";
+}
+
+statement! {
     /// Sets by how much [`TRAVEL`] moves.
     pub(in crate::mysql) TravelBy(micros: BigInt) = "SET @taskx_by = ?";
 }

@@ -79,6 +79,22 @@ statement! {
         "SELECT (EXTRACT(epoch FROM now() - min(run_at)) * 1000000)::int8 \
          FROM taskx_jobs WHERE state = 0 AND queue = $1";
 
+    /// The server's version.
+    pub(crate) Version() -> Text = "SELECT current_setting('server_version')";
+
+    /// For how many microseconds the oldest transaction of this database has been open that other
+    /// transactions' removed rows are kept for.
+    pub(crate) OldestSnapshot() -> Nullable<BigInt> =
+        "SELECT (EXTRACT(epoch FROM clock_timestamp() - min(xact_start)) * 1000000)::int8 \
+         FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND backend_xmin IS NOT NULL AND backend_type = 'client backend'";
+
+    /// Our tables: name, rows by the server's estimate, bytes of the rows and of the indexes.
+    pub(crate) Sizes() -> (Text, BigInt, BigInt, BigInt) =
+        "SELECT relname::text, n_live_tup::int8, pg_table_size(relid), pg_indexes_size(relid) \
+         FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() AND relname LIKE 'taskx\\_%' ORDER BY relname";
+
     /// The queues of live jobs, with when the oldest available job of each was due.
     pub(crate) LiveQueues() -> (Text, Nullable<TaskxTime>) =
         "SELECT queue, min(run_at) FILTER (WHERE state = 0) FROM taskx_jobs GROUP BY queue";

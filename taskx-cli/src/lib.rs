@@ -1,0 +1,209 @@
+//! The command `taskx`: it finds and runs an application's worker, and operates its queue.
+//!
+//! # Layout
+//! - `launch`: `taskx run` and `taskx app`, which need the application: find it, build it, become it
+//! - `connect`: everything else needs a database alone
+//! - one file or folder a command: `jobs`, `dead`, `queues`, `workers`, `prune`, `top`, `shell`;
+//!   those that an application's own binary answers too are in taskx-commands
+//! - `terminal`: tables, questions, progress; `report`: what went wrong
+//!
+//! # Exit codes
+//! 0 done; 1 it failed, or trouble was found; 2 the command line or a setting is wrong.
+
+mod connect;
+mod dead;
+mod jobs;
+mod launch;
+mod prune;
+mod queues;
+mod report;
+mod shell;
+mod terminal;
+mod top;
+mod workers;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+// Linked for the drivers that it registers.
+use taskx_diesel as _;
+
+use taskx_commands::{Exit, Failure, Output, cron, doctor, enqueue, migrate, schedules, status};
+use taskx_core::app::Opening;
+
+use crate::{connect::Database, report::Report};
+
+/// The background tasks of an application: its worker, and its queue.
+#[derive(Debug, Parser)]
+#[command(
+    name = "taskx",
+    version,
+    after_help = "\
+Settings come from options, then TASKX_* variables (also in .env), then taskx.toml.
+Exit codes: 0 done, 1 it failed or trouble was found, 2 the command line or a setting is wrong.",
+    disable_help_subcommand = true,
+    infer_long_args = true,
+    arg_required_else_help = true
+)]
+struct Line {
+    /// Answer in JSON, for machines
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    database: Database,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find the application, build it, and run its worker
+    Run(launch::Args),
+    /// Find the application, build it, and give it one of its own commands
+    App(launch::AppArgs),
+    /// Show queues, workers, schedules, and what is wrong
+    Status(status::Args),
+    /// List, show, retry, cancel, discard, delete and edit jobs
+    Jobs(jobs::Args),
+    /// List, pause, resume and empty queues
+    Queues(queues::Args),
+    /// List the jobs that gave up, and bring them back
+    Dead(dead::Args),
+    /// List the tasks that workers have told of
+    Tasks(workers::TaskArgs),
+    /// List the workers
+    Workers(workers::Args),
+    /// Enqueue a job by the name of its task
+    Enqueue(enqueue::Args),
+    /// List, pause, resume, run, add and remove schedules
+    Schedules(schedules::Args),
+    /// Show when a trigger fires, and what it means
+    Cron(cron::Args),
+    /// Bring the database's tables up to date
+    Migrate(migrate::Args),
+    /// Delete finished jobs whose retention has passed
+    Prune(prune::Args),
+    /// Watch queues and jobs live
+    Top(top::Args),
+    /// Look for what is wrong, and say what mends it
+    Doctor(doctor::Args),
+    /// Print what makes a shell complete this command
+    Completions(shell::Completions),
+    /// Print or write the manual pages
+    Man(shell::Man),
+}
+
+/// Does what the words of a command line say.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match parse(words) {
+        Ok(line) => line,
+        Err(error) => {
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return exit.into();
+        }
+    };
+    // Before any thread: it sets variables.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        return Report::new(None).tell(&Failure::usage(format!(".env: {error}"))).into();
+    }
+    let report = Report::new(line.database.url().as_deref());
+    match answer(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report.tell(&failure).into(),
+    }
+}
+
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Line, clap::Error> {
+    let mut command = Line::command();
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Line::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn answer(line: Line) -> Result<(), Failure> {
+    let Line { json, database, command } = line;
+    let mut out = terminal::output(json);
+    let out = &mut out;
+    match command {
+        Command::Run(args) => launch::run(&args, json),
+        Command::App(args) => launch::app(&args),
+        Command::Cron(args) => cron::cron(&args, out),
+        Command::Completions(args) => shell::completions(&args, Line::command()),
+        Command::Man(args) => shell::man(&args, Line::command(), out),
+        other => database.run(opening(&other), async |app| operate(other, app, out).await),
+    }
+}
+
+/// What opening the database may do to it.
+fn opening(command: &Command) -> Opening {
+    match command {
+        Command::Migrate(args) => args.opening(),
+        _ => Opening::Existing,
+    }
+}
+
+/// Does a command that needs a database.
+async fn operate(
+    command: Command,
+    app: &taskx_core::app::App,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        // These say themselves what a missing schema means.
+        Command::Migrate(args) => {
+            let args = if args.is_destructive() && terminal::can_ask() {
+                terminal::consent("Undo the newest migration, with all that its tables hold?")?;
+                args.consented()
+            } else {
+                args
+            };
+            return migrate::migrate(&args, app, out).await;
+        }
+        Command::Doctor(args) => return doctor::doctor(&args, app, out).await,
+        _ => app.check_schema().await?,
+    }
+    match command {
+        Command::Status(args) => status::status(&args, app, out).await,
+        Command::Jobs(args) => jobs::jobs(args, app, out).await,
+        Command::Queues(args) => queues::queues(&args, app, out).await,
+        Command::Dead(args) => dead::dead(args, app, out).await,
+        Command::Tasks(args) => workers::tasks(&args, app, out).await,
+        Command::Workers(args) => workers::workers(&args, app, out).await,
+        Command::Enqueue(args) => enqueue::enqueue(&args, app, out).await,
+        Command::Schedules(args) => schedules::schedules(&args, app, out).await,
+        Command::Prune(args) => prune::prune(&args, app, out).await,
+        Command::Top(args) => top::top(&args, app).await,
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Line::command().debug_assert();
+    }
+
+    /// Every command that does something shows how by examples.
+    #[test]
+    fn every_help_has_examples() {
+        fn look(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let mut parts = command.get_subcommands().peekable();
+            if parts.peek().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let inherited = ["migrate", "completions", "man"];
+                let is_part = inherited.iter().any(|name| path.contains(name));
+                assert!(help.contains("Example") || is_part, "{path} has no example");
+            }
+            for part in parts {
+                look(part, &path);
+            }
+        }
+        look(&Line::command(), "");
+    }
+}

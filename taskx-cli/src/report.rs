@@ -1,0 +1,141 @@
+//! What went wrong, as a terminal or a log shows it; never with a password.
+
+use std::io::{self, IsTerminal, Write};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use taskx_commands::{Exit, Failure};
+
+/// Tells failures.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The passwords in the database's URL, as written and as meant.
+    secrets: Vec<String>,
+}
+
+/// A failure as miette takes it.
+#[derive(Debug)]
+struct Told {
+    message: String,
+    mend: Option<String>,
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Told {}
+
+impl Diagnostic for Told {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.mend.as_ref().map(|mend| Box::new(mend) as _)
+    }
+}
+
+impl Report {
+    /// A report that hides the passwords of this URL.
+    pub(crate) fn new(url: Option<&str>) -> Self {
+        Self { secrets: url.map(secrets).unwrap_or_default() }
+    }
+
+    /// Says on the standard error what went wrong, and answers how to end.
+    pub(crate) fn tell(&self, failure: &Failure) -> Exit {
+        if failure.message.is_empty() {
+            return failure.exit;
+        }
+        let told = Told {
+            message: self.hide(&failure.message),
+            mend: failure.mend.as_deref().map(|mend| self.hide(mend)),
+        };
+        let mut stderr = io::stderr();
+        let text = if stderr.is_terminal() { drawn(&told) } else { plain(&told) };
+        let _ = stderr.write_all(text.as_bytes());
+        failure.exit
+    }
+
+    fn hide(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+fn plain(told: &Told) -> String {
+    let mut text = format!("error: {}\n", told.message);
+    if let Some(mend) = &told.mend {
+        text.push_str(&format!("help: {mend}\n"));
+    }
+    text
+}
+
+fn drawn(told: &Told) -> String {
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme);
+    let mut text = String::new();
+    match handler.render_report(&mut text, told) {
+        Ok(()) => text,
+        Err(_) => plain(told),
+    }
+}
+
+/// The passwords in a URL, each as it is written and percent-decoded.
+fn secrets(url: &str) -> Vec<String> {
+    let Some((_, rest)) = url.split_once("://") else { return Vec::new() };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let mut found: Vec<String> = user
+        .and_then(|user| user.split_once(':'))
+        .map(|(_, word)| word.to_owned())
+        .into_iter()
+        .collect();
+    let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if key.contains("password") {
+            found.push(value.to_owned());
+        }
+    }
+    let decoded: Vec<String> = found.iter().map(|word| unescape(word)).collect();
+    found.extend(decoded);
+    found.retain(|word| !word.is_empty());
+    found
+}
+
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let digits = || {
+            let mut ahead = rest.clone();
+            let high = char::from(ahead.next()?).to_digit(16)?;
+            let low = char::from(ahead.next()?).to_digit(16)?;
+            u8::try_from(high * 16 + low).ok()
+        };
+        match (byte == b'%').then(digits).flatten() {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest.nth(1);
+            }
+            None => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden_however_they_are_written() {
+        let report = Report::new(Some("postgres://ada:s%23cret@db/app?password=hush&x=1"));
+        assert_eq!(report.hide("no s%23cret, s#cret or hush"), "no ***, *** or ***");
+        assert_eq!(Report::new(Some("sqlite://taskx.db")).hide("taskx.db"), "taskx.db");
+        assert_eq!(Report::new(Some("postgres://ada:@db/app")).hide("a"), "a");
+    }
+
+    #[test]
+    fn a_percent_that_begins_nothing_stays() {
+        assert_eq!(unescape("100%"), "100%");
+        assert_eq!(unescape("%zz%41"), "%zzA");
+    }
+}

@@ -1,0 +1,64 @@
+//! `taskx migrate`, and commands on a database without the schema.
+
+use serde_json::{Value, json};
+use taskx_core::job::JobState;
+
+use crate::{
+    bench::{Bench, job},
+    on_each_engine,
+};
+
+on_each_engine! {
+    migrations_go_down_and_up_again
+    the_sql_of_migrations_is_shown
+    a_missing_schema_names_its_mend
+}
+
+fn applied(bench: &Bench) -> Vec<bool> {
+    let migrations = bench.json(&["migrate", "status"]);
+    migrations.as_array().unwrap().iter().map(|one| one["applied_at"] != Value::Null).collect()
+}
+
+fn migrations_go_down_and_up_again(bench: &Bench) {
+    let id = bench.insert(&job());
+    let count = applied(bench).len();
+    assert_eq!(applied(bench), vec![true; count]);
+    assert_eq!(bench.text(&["migrate"]), "the tables are up to date\n");
+    let refused = bench.complaint(&["migrate", "down", "--all"], 2);
+    assert!(refused.contains("takes tables away") && refused.contains("--yes"), "{refused}");
+    let dry = bench.json(&["migrate", "down", "--all", "--dry-run"]);
+    assert_eq!(dry["migrations"].as_array().unwrap().len(), count);
+    assert_eq!(bench.find(id).state, JobState::Available);
+
+    let undone = bench.json(&["migrate", "down", "--all", "--yes"]);
+    assert_eq!(undone["done"], "undid");
+    assert_eq!(undone["migrations"].as_array().unwrap().len(), count);
+    assert_eq!(applied(bench), vec![false; count]);
+    let dry = bench.json(&["migrate", "up", "--dry-run"]);
+    assert_eq!(dry["migrations"].as_array().unwrap().len(), count);
+    assert_eq!(applied(bench), vec![false; count]);
+    let done = bench.json(&["migrate", "up"]);
+    assert_eq!((&done["done"], &done["migrations"]), (&json!("applied"), &dry["migrations"]));
+    assert_eq!(applied(bench), vec![true; count]);
+    assert_eq!(bench.json(&["jobs", "list"]), json!([]));
+}
+
+fn the_sql_of_migrations_is_shown(bench: &Bench) {
+    let up = bench.text(&["migrate", "sql"]);
+    assert!(up.starts_with("-- 0001_") && up.contains("CREATE TABLE"), "{up}");
+    let down = bench.text(&["migrate", "sql", "--down"]);
+    assert!(down.contains("DROP TABLE"), "{down}");
+    assert_eq!(bench.text(&["migrate", "sql", "--pending"]), "");
+}
+
+fn a_missing_schema_names_its_mend(bench: &Bench) {
+    bench.text(&["migrate", "down", "--all", "--yes"]);
+    for line in [&["status"][..], &["jobs", "list"], &["queues", "list"], &["workers"], &["prune"]]
+    {
+        let told = bench.complaint(line, 1);
+        assert!(told.contains("taskx migrate"), "{line:?}: {told}");
+    }
+    let output = bench.taskx(&["doctor"]).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("mend: `taskx migrate up`"), "{text}");
+}
