@@ -19,6 +19,7 @@ pages! { "":
 }
 
 pages! { "docs/src/":
+    CommandLine "command-line.md";
     Configuration "configuration.md";
     Enqueueing "enqueueing.md";
     FlaskTaskX "flask-taskx.md";
