@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use taskx_commands::{Failure, Output, actor, status::Status};
+use taskx_commands::{Failure, Output, actor, output::say, status::Status};
 use taskx_core::{
     app::App,
     inspect::{Inspect, JobFilter},
@@ -64,6 +64,9 @@ pub(crate) async fn queues(args: &Args, app: &App, out: &mut Output) -> Result<(
             if out.is_json() { out.json(&status.queues) } else { out.table(&status.queue_table()) }
         }
         Verb::Pause { name, reason } => {
+            if !is_known(name, app).await? {
+                say(format_args!("no job is or was in a queue `{name}`; is that its name?"));
+            }
             app.queue().pause(name, reason, &actor()).await?;
             tell(name, "paused", out)
         }
@@ -81,6 +84,12 @@ pub(crate) async fn queues(args: &Args, app: &App, out: &mut Output) -> Result<(
             Bulk { filter, change: Change::Delete, yes: *yes }.run(app, out).await
         }
     }
+}
+
+/// Whether anything is known of a queue. One that will be used only later may be paused all the same.
+async fn is_known(name: &str, app: &App) -> Result<bool, Failure> {
+    let has_jobs = app.queue().count().await?.iter().any(|entry| entry.queue == name);
+    Ok(has_jobs || app.queue().queues().await?.iter().any(|queue| queue.name == name))
 }
 
 fn tell(name: &str, what: &str, out: &mut Output) -> Result<(), Failure> {

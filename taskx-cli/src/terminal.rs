@@ -17,7 +17,7 @@ pub(crate) fn output(json: bool) -> Output {
 /// A table as wide as the terminal.
 fn draw(table: &Table) -> String {
     let mut drawn = Drawn::new();
-    drawn.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    drawn.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let is_bold = has_colour();
     drawn.set_header(table.columns.iter().map(|name| {
         let cell = Cell::new(name);

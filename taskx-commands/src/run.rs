@@ -108,8 +108,10 @@ pub async fn run(args: &Args, app: &App) -> Result<Answer, Failure> {
     }
     let url = app.config().database_url.as_deref().unwrap_or(DEFAULT_URL);
     say(format_args!(
-        "{} tasks, queues {}, {}; Ctrl-C stops gracefully, twice at once",
-        served.tasks.len(),
+        "{} {}, {} {}, {}; Ctrl-C stops gracefully, twice at once",
+        served.count,
+        if served.count == 1 { "task" } else { "tasks" },
+        if served.queues.len() == 1 { "queue" } else { "queues" },
         served.queues.join(", "),
         without_secrets(url),
     ));
@@ -140,6 +142,9 @@ fn overrides(args: &Args, app: &App) -> WorkerOverrides {
 /// What a worker with these settings serves.
 struct Served {
     queues: Vec<String>,
+    /// How many tasks there are.
+    count: usize,
+    /// Their names, aliases among them.
     tasks: Vec<String>,
 }
 
@@ -164,7 +169,7 @@ impl Served {
         queues.sort_unstable();
         queues.dedup();
         let tasks = chosen.iter().flat_map(|def| def.names()).map(str::to_owned).collect();
-        Ok(Self { queues, tasks })
+        Ok(Self { queues, count: chosen.len(), tasks })
     }
 
     /// Waits until nothing is left that may run now (and no retry, if those count). Jobs of a paused

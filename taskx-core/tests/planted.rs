@@ -11,14 +11,16 @@ use futures_util::FutureExt;
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{ClaimedJob, Job, JobId, JobState, NewJob, WorkerId},
     outcome::{Outcome, Settlement},
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource, memory::MemoryStore,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        memory::MemoryStore,
     },
     testing::conformance::{claim, fence, fire, insert, lease, park, rescue, settle},
 };
@@ -99,6 +101,14 @@ impl Store for Planted {
 
     async fn check_schema(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+        self.inner.migrations().await
+    }
+
+    async fn revert(&self) -> Result<Option<String>> {
+        self.inner.revert().await
     }
 
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>> {
@@ -315,6 +325,7 @@ macro_rules! inspect {
 inspect! {
     find(id: JobId) -> Option<Job>;
     list(filter: &JobFilter, page: Page) -> Vec<Job>;
+    ids(filter: &JobFilter, page: Page) -> Vec<JobId>;
     count() -> Vec<StateCount>;
     attempts(id: JobId) -> Vec<AttemptInfo>;
     cancel(id: JobId, by: &Actor) -> Cancelled;
@@ -325,6 +336,8 @@ inspect! {
     pause(queue: &str, reason: &str, by: &Actor) -> ();
     resume(queue: &str, by: &Actor) -> bool;
     workers() -> Vec<WorkerInfo>;
+    tasks() -> Vec<TaskInfo>;
+    database() -> DatabaseInfo;
     oldest_wait(queue: &str) -> Option<Duration>;
     schedules() -> Vec<ScheduleInfo>;
     put_schedule(row: &ScheduleRow, by: &Actor) -> ();

@@ -22,10 +22,12 @@ pub(crate) fn newcomer(workspace: &Workspace, interrupt: &Interrupt) -> Result<(
     let package = folder.path();
     let cargo = |words: &[&str]| {
         let mut command = workspace.cargo(words.iter().copied());
-        // What it compiles is kept for the next time.
+        // What it compiles is kept for the next time, and shared with the applications of taskx-cli's
+        // tests, which say the same of debug information.
         command
             .current_dir(package)
-            .env("CARGO_TARGET_DIR", workspace.root().join("target/newcomer"));
+            .env("CARGO_TARGET_DIR", workspace.root().join("target/newcomer"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
         command.env_remove("DATABASE_URL").env_remove("TASKX_DATABASE_URL");
         command
     };

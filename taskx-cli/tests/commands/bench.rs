@@ -27,15 +27,15 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    fn new(
+    fn new<S: Store>(
         url: String,
         folder: TempDir,
         database: Box<dyn Any>,
-        connect: impl AsyncFnOnce(&str) -> Arc<dyn Store>,
+        connect: impl AsyncFnOnce(&str) -> S,
     ) -> Self {
         let runtime = runtime();
         let store = runtime.block_on(async {
-            let store = connect(&url).await;
+            let store: Arc<dyn Store> = Arc::new(connect(&url).await);
             store.migrate().await.unwrap();
             store
         });
@@ -46,7 +46,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
         Self::new(url, folder, Box::new(()), async |url| {
-            Arc::new(SqliteStore::open(url, SqliteOptions::default()).unwrap())
+            SqliteStore::open(url, SqliteOptions::default()).unwrap()
         })
     }
 
@@ -54,7 +54,7 @@ impl Bench {
         let Some(schema) = Schema::create() else { return left_out("PostgreSQL", test) };
         let (url, folder) = (schema.url.clone(), tempfile::tempdir().unwrap());
         Some(Self::new(url, folder, Box::new(schema), async |url| {
-            Arc::new(PgStore::connect(url, PgOptions::default()).await.unwrap())
+            PgStore::connect(url, PgOptions::default()).await.unwrap()
         }))
     }
 
@@ -62,7 +62,7 @@ impl Bench {
         let Some(database) = Database::create() else { return left_out("MySQL", test) };
         let (url, folder) = (database.url.clone(), tempfile::tempdir().unwrap());
         Some(Self::new(url, folder, Box::new(database), async |url| {
-            Arc::new(MysqlStore::connect(url, MysqlOptions::default()).await.unwrap())
+            MysqlStore::connect(url, MysqlOptions::default()).await.unwrap()
         }))
     }
 

@@ -31,6 +31,10 @@ fn a_queue_is_paused_and_resumed(bench: &Bench) {
     assert_eq!(bench.text(&["queues", "resume", "mail"]), "mail: resumed\n");
     assert_eq!(bench.text(&["queues", "resume", "mail"]), "mail: was not paused\n");
     assert!(bench.text(&["queues", "list"]).contains("active"));
+    // A name that nobody has used yet is paused, and asked about.
+    let odd = bench.complaint(&["queues", "pause", "mial"], 0);
+    assert!(odd.contains("is that its name?"), "{odd}");
+    assert_eq!(bench.complaint(&["queues", "pause", "mail"], 0), "");
 }
 
 fn a_purged_queue_keeps_what_runs(bench: &Bench) {

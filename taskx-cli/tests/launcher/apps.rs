@@ -1,5 +1,6 @@
-//! Small applications in folders of their own. All are built into one target folder, so that taskx
-//! is compiled for them once; they are made anew only when their text changes.
+//! Small applications in folders of their own. All are built into one target folder, that of
+//! `cargo xtask ci`'s newcomer, with the same features and profile, so that the database and what it
+//! needs are compiled for all of them once; they are made anew only when their text changes.
 
 use std::{
     fs,
@@ -20,7 +21,7 @@ fn kept() -> PathBuf {
 
 /// Where everything is built.
 pub(crate) fn target_dir() -> PathBuf {
-    kept().join("target")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("newcomer")
 }
 
 /// A `taskx = {..}` line.
@@ -33,8 +34,8 @@ fn package(name: &str, rest: &str) -> String {
     format!("[package]\nname = '{name}'\nversion = '3.2.1'\nedition = '2024'\n\n{rest}")
 }
 
-/// No debug information: a third of the time that linking takes.
-const PROFILE: &str = "\n[profile.dev]\ndebug = false\n";
+/// A workspace of its own, though its folder lies in ours.
+const ALONE: &str = "\n[workspace]\n";
 
 /// Writes files below a folder, unless they are there already, word for word.
 fn write(folder: &Path, files: &[(&str, String)]) {
@@ -111,8 +112,7 @@ pub(crate) fn single() -> PathBuf {
     WRITTEN
         .get_or_init(|| {
             let folder = kept().join("single");
-            let manifest =
-                package("single", &format!("[dependencies]\n{}{PROFILE}", dependency("")));
+            let manifest = package("single", &format!("[dependencies]\n{}{ALONE}", dependency("")));
             write(&folder, &[("Cargo.toml", manifest), ("src/main.rs", SINGLE.to_owned())]);
             folder
         })
@@ -152,7 +152,7 @@ pub(crate) fn several() -> PathBuf {
             let tokio = "tokio = { version = '1', features = ['rt-multi-thread'] }\n";
             let jobs = "jobs = { path = '../jobs' }\n";
             let files = [
-                ("Cargo.toml", format!("{members}{PROFILE}")),
+                ("Cargo.toml", members.to_owned()),
                 ("web/Cargo.toml", with("web", &format!("{}{tokio}", dependency(", features = ['cli']")))),
                 ("web/src/main.rs", WEB.to_owned()),
                 ("api/Cargo.toml", with("api", &dependency(""))),
@@ -176,8 +176,7 @@ pub(crate) fn example() -> PathBuf {
     WRITTEN
         .get_or_init(|| {
             let folder = kept().join("example");
-            let manifest =
-                package("shown", &format!("[dependencies]\n{}{PROFILE}", dependency("")));
+            let manifest = package("shown", &format!("[dependencies]\n{}{ALONE}", dependency("")));
             let demo = "#[taskx::task]\nasync fn ping() {}\n\n#[taskx::main]\nasync fn main() {}\n";
             let files = [
                 ("Cargo.toml", manifest),
@@ -233,6 +232,8 @@ pub(crate) fn environment(database: &Path) -> Vec<(&'static str, Option<String>)
         // Everything that is needed has been fetched for this workspace.
         ("CARGO_NET_OFFLINE", Some("true".to_owned())),
         ("CARGO_TERM_COLOR", Some("never".to_owned())),
+        // A third of the time that linking takes; the newcomer says the same.
+        ("CARGO_PROFILE_DEV_DEBUG", Some("false".to_owned())),
         ("USER", Some("ada".to_owned())),
     ];
     let removed = [
@@ -263,7 +264,7 @@ async fn main(app: taskx::App) {
 /// An application that a test changes.
 pub(crate) fn watched() -> PathBuf {
     let folder = kept().join("watched");
-    let manifest = package("watched", &format!("[dependencies]\n{}{PROFILE}", dependency("")));
+    let manifest = package("watched", &format!("[dependencies]\n{}{ALONE}", dependency("")));
     write(&folder, &[("Cargo.toml", manifest), ("src/main.rs", WATCHED.to_owned())]);
     folder
 }

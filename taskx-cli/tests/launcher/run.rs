@@ -186,7 +186,7 @@ fn an_example_may_be_the_application() {
     let output =
         taskx(&example(), database.path()).args(line).assert().success().get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("1 tasks, queues default"), "{said}");
+    assert!(said.contains("1 task, queue default,"), "{said}");
 }
 
 #[test]

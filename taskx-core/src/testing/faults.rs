@@ -16,14 +16,15 @@ use tokio::sync::mpsc;
 use crate::{
     error::{Error, ErrorKind, Result},
     inspect::{
-        Actor, AttemptInfo, Cancelled, Inspect, JobFilter, Page, QueueInfo, StateCount, WorkerInfo,
+        Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
+        StateCount, TaskInfo, WorkerInfo,
     },
     job::{ClaimedJob, Job, JobId, NewJob, WorkerId},
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, NewWorker, Promoted, Pruned, Renewal, Renewed, Rescued, Settled,
-        Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
+        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
     },
 };
 
@@ -178,6 +179,14 @@ macro_rules! through {
                 self.inner.check_schema().await
             }
 
+            async fn migrations(&self) -> Result<Vec<MigrationInfo>> {
+                self.inner.migrations().await
+            }
+
+            async fn revert(&self) -> Result<Option<String>> {
+                self.inner.revert().await
+            }
+
             async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
                 self.inner.park_unknown(queue, limit).await
             }
@@ -240,6 +249,7 @@ macro_rules! inspect {
 inspect! {
     find(id: JobId) -> Option<Job>;
     list(filter: &JobFilter, page: Page) -> Vec<Job>;
+    ids(filter: &JobFilter, page: Page) -> Vec<JobId>;
     count() -> Vec<StateCount>;
     attempts(id: JobId) -> Vec<AttemptInfo>;
     cancel(id: JobId, by: &Actor) -> Cancelled;
@@ -251,6 +261,8 @@ inspect! {
     pause(queue: &str, reason: &str, by: &Actor) -> ();
     resume(queue: &str, by: &Actor) -> bool;
     workers() -> Vec<WorkerInfo>;
+    tasks() -> Vec<TaskInfo>;
+    database() -> DatabaseInfo;
     oldest_wait(queue: &str) -> Option<Duration>;
     schedules() -> Vec<ScheduleInfo>;
     put_schedule(row: &ScheduleRow, by: &Actor) -> ();
