@@ -126,6 +126,9 @@ fn answer(line: Line) -> Result<(), Failure> {
     let Line { json, database, command } = line;
     let mut out = terminal::output(json);
     let out = &mut out;
+    if matches!(command, Command::Top(_)) {
+        top::needs_a_terminal()?;
+    }
     match command {
         Command::Run(args) => launch::run(&args, json),
         Command::App(args) => launch::app(&args),
@@ -181,6 +184,8 @@ async fn operate(
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     #[test]
@@ -188,22 +193,92 @@ mod tests {
         Line::command().debug_assert();
     }
 
+    /// Each command with its whole name.
+    fn commands() -> Vec<(String, clap::Command)> {
+        fn gather(command: &clap::Command, path: &str, all: &mut Vec<(String, clap::Command)>) {
+            let path = format!("{path} {}", command.get_name()).trim_start().to_owned();
+            all.push((path.clone(), command.clone()));
+            command.get_subcommands().for_each(|part| gather(part, &path, all));
+        }
+        let mut all = Vec::new();
+        gather(&Line::command(), "", &mut all);
+        all
+    }
+
+    fn after_help(command: &clap::Command) -> String {
+        command.get_after_help().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Every command that does something shows how by examples.
     #[test]
     fn every_help_has_examples() {
-        fn look(command: &clap::Command, path: &str) {
-            let path = format!("{path} {}", command.get_name());
-            let mut parts = command.get_subcommands().peekable();
-            if parts.peek().is_none() {
-                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-                let inherited = ["migrate", "completions", "man"];
-                let is_part = inherited.iter().any(|name| path.contains(name));
-                assert!(help.contains("Example") || is_part, "{path} has no example");
-            }
-            for part in parts {
-                look(part, &path);
+        for (path, command) in commands() {
+            let is_part = path.starts_with("taskx migrate ");
+            let does_something = command.get_subcommands().next().is_none() && !is_part;
+            assert!(
+                !does_something || after_help(&command).contains("Example"),
+                "{path} has no example"
+            );
+        }
+    }
+
+    /// The words of a line as a shell splits it, up to a remark, a pipe or a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for letter in line.chars() {
+            match (quote, letter) {
+                (Some(open), letter) if letter == open => quote = None,
+                (Some(_), letter) => word.push(letter),
+                (None, '\'' | '"') => quote = Some(letter),
+                (None, '|' | '>' | '#') => break,
+                // Two blanks: a remark follows.
+                (None, ' ') if word.is_empty() => break,
+                (None, ' ') => words.push(std::mem::take(&mut word)),
+                (None, letter) => word.push(letter),
             }
         }
-        look(&Line::command(), "");
+        words.extend(Some(word).filter(|word| !word.is_empty()));
+        words
+    }
+
+    /// What is written of this command in a text, a line each.
+    fn examples(text: &str) -> impl Iterator<Item = &str> {
+        let from_our_name = |line| {
+            let line: &str = str::trim_start(line).trim_start_matches("$ ");
+            let (setting, rest) = line.split_once(' ')?;
+            if setting.contains('=') { Some(rest) } else { Some(line) }
+        };
+        text.lines().filter_map(from_our_name).filter(|line| line.starts_with("taskx "))
+    }
+
+    /// What the help, the README and the guide tell people to type is understood.
+    #[test]
+    fn every_example_is_a_command_line() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut texts: Vec<_> =
+            commands().into_iter().map(|(path, command)| (path, after_help(&command))).collect();
+        for file in ["README.md", "docs/src/command-line.md", "docs/src/operating.md"] {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            // Only what is fenced, of which every second part is.
+            let fenced = text.split("\n```").skip(1).step_by(2).collect::<Vec<_>>().join("\n");
+            texts.push((file.to_owned(), fenced));
+        }
+        let mut count = 0;
+        for (place, text) in &texts {
+            for example in examples(text) {
+                count += 1;
+                let parsed = parse(words(example).into_iter().map(OsString::from));
+                assert!(parsed.is_ok(), "{place}: {example}\n{}", parsed.unwrap_err());
+            }
+        }
+        assert!(count > 80, "only {count} examples were found");
+    }
+
+    #[test]
+    fn a_line_is_split_as_a_shell_does() {
+        assert_eq!(words("taskx a 'b c' --d=\"e\"  a remark"), ["taskx", "a", "b c", "--d=e"]);
+        assert_eq!(words("taskx a | jq"), ["taskx", "a"]);
+        let text = "Examples:\n  A=1 taskx run\n$ taskx top\nno taskx";
+        assert_eq!(examples(text).collect::<Vec<_>>(), ["taskx run", "taskx top"]);
     }
 }

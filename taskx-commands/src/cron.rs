@@ -205,8 +205,7 @@ pub fn cron(args: &Args, out: &mut Output) -> Result<(), Failure> {
 fn after(next: &Next) -> Result<DateTime<Utc>, Failure> {
     let Some(text) = &next.after else { return Ok(SystemClock.now()) };
     let zone = next.trigger.timezone.as_deref().unwrap_or("UTC");
-    let date = DateTrigger::parse(text, zone).map_err(|error| {
-        Failure::from(error).context("--after").mend("write 2030-01-31, or 2030-01-31T09:00:00Z")
-    })?;
+    let date =
+        DateTrigger::parse(text, zone).map_err(|error| Failure::from(error).context("--after"))?;
     Ok(date.run_date().unwrap_or_else(|| SystemClock.now()))
 }

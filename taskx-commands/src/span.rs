@@ -25,7 +25,7 @@ pub fn span(span: Duration) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
-/// How far a time lies from `now`: `3s ago`, `in 5m`, `now`.
+/// How far a time lies from `now`: `3s ago`, `in 5m`, `just now`.
 #[must_use]
 pub fn from_now(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let past = (now - time).to_std().unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn from_now(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     } else if future.as_secs() > 0 {
         format!("in {}", span(future))
     } else {
-        "now".to_owned()
+        "just now".to_owned()
     }
 }
 
@@ -64,6 +64,6 @@ mod tests {
         let now: DateTime<Utc> = "2030-01-01T00:00:00Z".parse().unwrap();
         assert_eq!(from_now(now - chrono::TimeDelta::seconds(3), now), "3s ago");
         assert_eq!(from_now(now + chrono::TimeDelta::minutes(5), now), "in 5m");
-        assert_eq!(from_now(now, now), "now");
+        assert_eq!(from_now(now, now), "just now");
     }
 }

@@ -196,9 +196,17 @@ pub async fn status(_args: &Args, app: &App, out: &mut Output) -> Result<(), Fai
     }
     out.line(format_args!("{} {}", status.engine, status.database))?;
     out.line("")?;
-    out.table(&status.queue_table())?;
+    if status.queues.is_empty() {
+        out.line("no queue has jobs")?;
+    } else {
+        out.table(&status.queue_table())?;
+    }
     out.line("")?;
-    out.table(&status.worker_table())?;
+    if status.workers.is_empty() {
+        out.line("no worker runs")?;
+    } else {
+        out.table(&status.worker_table())?;
+    }
     if !status.schedules.is_empty() {
         let mut table = Table::new(&["schedule", "task", "next", "state"]);
         for schedule in &status.schedules {

@@ -21,6 +21,8 @@ const STEP: usize = 1_000;
 pub(crate) enum Change {
     /// Made available again.
     Retry,
+    /// Made available before their time.
+    RunNow,
     /// Cancelled, or asked to stop.
     Cancel,
     /// Given up, for a reason.
@@ -33,6 +35,7 @@ impl Change {
     fn verb(&self) -> &'static str {
         match self {
             Self::Retry => "retry",
+            Self::RunNow => "run-now",
             Self::Cancel => "cancel",
             Self::Discard(_) => "discard",
             Self::Delete => "delete",
@@ -47,7 +50,7 @@ impl Change {
     async fn apply(&self, ids: &[JobId], by: &Actor, app: &App) -> Result<usize, Failure> {
         let queue = app.queue();
         Ok(match self {
-            Self::Retry => queue.retry(ids, by).await?,
+            Self::Retry | Self::RunNow => queue.retry(ids, by).await?,
             Self::Discard(reason) => queue.discard(ids, reason, by).await?,
             Self::Delete => queue.delete(ids, by).await?,
             Self::Cancel => {
@@ -135,7 +138,9 @@ impl Bulk {
             return Failure::silent(Exit::Failed);
         }
         let why = match self.change {
-            Change::Retry => "it waits already, is running, has completed, or is not there",
+            Change::Retry | Change::RunNow => {
+                "it waits already, is running, has completed, or is not there"
+            }
             Change::Cancel => "it has finished, or is not there",
             Change::Discard(_) => "it is running or has finished, or is not there",
             Change::Delete => "it is running, or is not there",

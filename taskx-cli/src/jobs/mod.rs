@@ -141,7 +141,7 @@ pub(crate) async fn jobs(args: Args, app: &App, out: &mut Output) -> Result<(), 
             which.change(&failed, Change::Retry, app, out).await
         }
         Verb::RunNow(which) => {
-            which.change(&[Scheduled, Retryable, Parked], Change::Retry, app, out).await
+            which.change(&[Scheduled, Retryable, Parked], Change::RunNow, app, out).await
         }
         Verb::Cancel(which) => {
             let live = [Available, Running, Scheduled, Retryable, Parked];

@@ -41,6 +41,8 @@ pub(crate) struct Target {
 
 /// How to run the application's worker.
 #[derive(Debug, clap::Args)]
+// Its name is that of the worker's arguments too, and groups go by name.
+#[group(skip)]
 #[command(after_help = "\
 Examples:
   taskx run                                the application of this folder

@@ -40,15 +40,23 @@ pub(crate) struct Args {
 /// The part of the time that may be spent asking: one look takes a tenth of it at most.
 const SHARE: u32 = 10;
 
+/// That there is somebody to see it and to press keys.
+///
+/// # Errors
+/// `Usage` without a terminal.
+pub(crate) fn needs_a_terminal() -> Result<(), Failure> {
+    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("`taskx top` needs a terminal")
+        .mend("`taskx status --json` is for everything else"))
+}
+
 /// Shows the view until somebody quits.
 ///
 /// # Errors
-/// `Usage` without a terminal; if the terminal fails.
+/// If the terminal fails.
 pub(crate) async fn top(args: &Args, app: &App) -> Result<(), Failure> {
-    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err(Failure::usage("`taskx top` needs a terminal")
-            .mend("`taskx status --json` is for everything else"));
-    }
     let mut terminal = ratatui::try_init()?;
     let result = show(&mut terminal, args, app).await;
     ratatui::restore();

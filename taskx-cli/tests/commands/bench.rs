@@ -165,6 +165,8 @@ pub(crate) fn taskx(folder: &std::path::Path) -> Command {
         "TASKX_APP",
         "TASKX_TEST_POSTGRES",
         "TASKX_TEST_MYSQL",
+        // It says how wide help is written.
+        "COLUMNS",
     ] {
         command.env_remove(name);
     }

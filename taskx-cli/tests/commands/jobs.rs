@@ -157,7 +157,8 @@ fn a_filter_that_was_forgotten_changes_nothing(bench: &Bench) {
 fn a_job_for_later_runs_now(bench: &Bench) {
     let (later, running) = (bench.insert(&later()), bench.running().id);
     assert_eq!(bench.find(later).state, JobState::Scheduled);
-    bench.text(&["jobs", "run-now", "--queue", "mail", "--yes"]);
+    let text = bench.text(&["jobs", "run-now", "--queue", "mail", "--yes"]);
+    assert_eq!(text, "run-now: 1 of 1 job changed\n");
     assert_eq!(bench.find(later).state, JobState::Available);
     assert_eq!(bench.find(running).state, JobState::Running);
 }

@@ -55,7 +55,7 @@ fn a_schedule_that_makes_no_sense_is_refused(bench: &Bench) {
         bench.complaint(&["schedules", "add", "odd", "report", trigger, "--args", args], 2)
     };
     assert!(add("0 25 * * *", "{}").contains("25 is too high"));
-    assert!(add("0 0 31 2 *", "{}").contains("fire"));
+    assert!(add("0 0 31 2 *", "{}").contains("no day has"));
     assert!(add("0 3 * * *", "[1]").contains("no JSON object"));
     assert_eq!(bench.json(&["schedules", "list"]), json!([]));
 }

@@ -30,6 +30,8 @@ fn an_empty_database_is_healthy(bench: &Bench) {
         "{version}"
     );
     assert_eq!(bench.json(&["status"])["problems"], json!([]));
+    let status = bench.text(&["status"]);
+    assert!(status.contains("no queue has jobs\n\nno worker runs\n"), "{status}");
 }
 
 fn everything_is_on_one_screen(bench: &Bench) {
