@@ -67,9 +67,18 @@ fn prepare() -> Result<Runtime, BoxError> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
+/// Why a body has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// It returned by itself.
+    Done,
+    /// A signal came.
+    Stopped,
+}
+
 /// Runs the body to its end, or to a signal; then stops the workers gracefully, at a second signal
 /// at once.
-async fn whole<B, BF>(app: &App, body: B) -> Result<(), BoxError>
+async fn whole<B, BF>(app: &App, body: B) -> Result<Ended, BoxError>
 where
     B: FnOnce(App) -> BF,
     BF: Future,
@@ -83,10 +92,10 @@ where
         () = signals.next() => None,
     };
     let hurry = signals.next();
-    let returned = match returned {
+    let (ended, returned) = match returned {
         Some(returned) => {
             app.shutdown_hurried_by(hurry).await?;
-            returned
+            (Ended::Done, returned)
         }
         None => {
             let stopping = async {
@@ -100,14 +109,14 @@ where
             tokio::select! {
                 returned = &mut body => {
                     stopping.await?;
-                    returned
+                    (Ended::Stopped, returned)
                 }
-                stopped = &mut stopping => return stopped,
+                stopped = &mut stopping => return stopped.map(|()| Ended::Stopped),
             }
         }
     };
     match returned.into_verdict() {
-        Verdict::Done(_) => Ok(()),
+        Verdict::Done(_) => Ok(ended),
         Verdict::Failed(error) => Err(error),
         Verdict::Undecodable(error) => Err(error.into()),
     }
@@ -170,8 +179,9 @@ mod order {
                 app.shutdown().await?;
                 return Ok(exit.into());
             }
-            whole(&app, body).await?;
-            if self.0.is_some() && app.workers().is_empty() {
+            let ended = whole(&app, body).await?;
+            // A signal may have come before it came to its worker.
+            if self.0.is_some() && ended == Ended::Done && app.workers().is_empty() {
                 let text = "the application ran as a whole and started no worker: let `main` start \
                     `app.background_worker()`, or say `.worker(Mode::Blocking)` in the setup";
                 return Err(Error::new(ErrorKind::Config, text).into());

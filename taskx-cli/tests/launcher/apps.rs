@@ -60,7 +60,7 @@ const SINGLE: &str = r#"
 use taskx::prelude::*;
 
 /// Greets somebody.
-#[task(queue = "mail", max_attempts = 2, backoff = "fixed 1h")]
+#[task(queue = "mail", max_attempts = 2, backoff = "1h")]
 async fn greet(name: String, #[arg(default)] times: u8) -> Result<String, String> {
     if name.is_empty() {
         return Err("nobody to greet".to_owned());
@@ -98,9 +98,9 @@ async fn main(app: App) -> Result<(), Box<dyn std::error::Error + Send + Sync>> 
     if says("SAY_LAZY") {
         return Ok(());
     }
+    let stopping = app.stopping();
     app.background_worker().start().await?;
-    println!("worker runs");
-    app.stopping().await;
+    stopping.await;
     println!("main ends");
     Ok(())
 }
@@ -254,9 +254,10 @@ async fn ping() {}
 
 #[taskx::main]
 async fn main(app: taskx::App) {
-    println!("edition one");
-    let _ = app.background_worker().start().await;
-    app.stopping().await;
+    let stopping = app.stopping();
+    let worker = app.background_worker().start().await;
+    println!("edition one runs: {}", worker.is_ok());
+    stopping.await;
     println!("edition one ends");
 }
 "#;

@@ -61,18 +61,16 @@ impl Process {
         Self { child, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line with these words in it.
-    pub(crate) fn wait_for(&mut self, words: &str) -> String {
+    /// Waits for a line with these words in it, or finds it among those that were said: there is no
+    /// order between its output and its complaints.
+    pub(crate) fn wait_for(&mut self, words: &str) {
         let began = Instant::now();
-        loop {
+        while !self.seen.iter().any(|line| line.contains(words)) {
             let left = PATIENCE.saturating_sub(began.elapsed());
             let Ok(line) = self.lines.recv_timeout(left) else {
                 panic!("`{words}` was not said, but this:\n{}", self.seen.join("\n"));
             };
-            self.seen.push(line.clone());
-            if line.contains(words) {
-                return line;
-            }
+            self.seen.push(line);
         }
     }
 

@@ -209,14 +209,14 @@ fn a_watched_application_is_started_anew_when_its_sources_change() {
     let main = folder.join("src/main.rs");
     let text = std::fs::read_to_string(&main).unwrap();
     let mut app = Process::taskx(&folder, database.path(), &["run", "--watch"], &[]);
-    app.wait_for("edition one");
+    app.wait_for("edition one runs: true");
     // What does not compile leaves the old one running.
     std::fs::write(&main, text.replace("async fn main", "async fn main(")).unwrap();
-    app.wait_for("error");
+    app.wait_for("could not compile `watched`");
     std::fs::write(&main, text.replace("edition one", "edition two")).unwrap();
     app.wait_for("starting anew");
     app.wait_for("edition one ends");
-    app.wait_for("edition two");
+    app.wait_for("edition two runs: true");
     app.signal(Signal::TERM);
     let (code, said) = app.end();
     assert!(code == 0 && said.contains("edition two ends"), "{code}: {said}");
