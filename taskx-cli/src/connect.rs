@@ -13,11 +13,16 @@ use tokio::runtime;
 pub(crate) struct Database {
     /// The database: sqlite://, postgres:// or mysql://, or the path of a SQLite file. Default:
     /// TASKX_DATABASE_URL, then database_url in taskx.toml, then DATABASE_URL, then taskx.db
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", display_order = 900)]
     database_url: Option<String>,
 }
 
 impl Database {
+    /// What `--database-url` says.
+    pub(crate) fn given(&self) -> Option<String> {
+        self.database_url.clone()
+    }
+
     /// The URL as far as it can be told without reading settings: for messages.
     pub(crate) fn url(&self) -> Option<String> {
         let named = |name| std::env::var(name).ok();

@@ -47,7 +47,7 @@ Exit codes: 0 done, 1 it failed or trouble was found, 2 the command line or a se
 )]
 struct Line {
     /// Answer in JSON, for machines
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     json: bool,
     #[command(flatten)]
     database: Database,
@@ -130,8 +130,8 @@ fn answer(line: Line) -> Result<(), Failure> {
         top::needs_a_terminal()?;
     }
     match command {
-        Command::Run(args) => launch::run(&args, json),
-        Command::App(args) => launch::app(&args),
+        Command::Run(args) => launch::run(&args, database.given()),
+        Command::App(args) => launch::app(args, json, database.given()),
         Command::Cron(args) => cron::cron(&args, out),
         Command::Completions(args) => shell::completions(&args, Line::command()),
         Command::Man(args) => shell::man(&args, Line::command(), out),
@@ -248,7 +248,9 @@ mod tests {
             let (setting, rest) = line.split_once(' ')?;
             if setting.contains('=') { Some(rest) } else { Some(line) }
         };
-        text.lines().filter_map(from_our_name).filter(|line| line.starts_with("taskx "))
+        // In a Cargo.toml our name begins a line too.
+        let is_call = |line: &&str| line.starts_with("taskx ") && !line.starts_with("taskx =");
+        text.lines().filter_map(from_our_name).filter(is_call)
     }
 
     /// What the help, the README and the guide tell people to type is understood.

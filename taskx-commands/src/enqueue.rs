@@ -27,14 +27,15 @@ Examples:
   taskx enqueue report --wait 1m          wait for its end, and show its result
 
 The arguments are checked against the task: whole, where the task is linked into this program;
-by their names, where only a worker has told of it.")]
+by their names, where only a worker has told of it. Queue and attempts are the task's, or those of
+its newest job.")]
 pub struct Args {
     /// The task's name
     pub task: String,
     /// Its arguments: a JSON object, or @FILE, or @- for the standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub args: String,
-    /// The queue. Default: the task's
+    /// The queue. Default: the task's, or that of its newest job
     #[arg(long)]
     pub queue: Option<String>,
     /// Lower runs first. Default: the task's, else 0
@@ -197,9 +198,20 @@ async fn by_database(
     // The table of tasks does not keep the queue; the newest job of the task tells it.
     let filter = JobFilter { tasks: vec![args.task.clone()], ..JobFilter::default() };
     let newest = app.queue().list(&filter, Page { before: None, limit: 1 }).await?;
-    if let Some(newest) = newest.into_iter().next() {
-        job.queue = newest.queue.into();
-        job.max_attempts = newest.max_attempts;
+    match newest.into_iter().next() {
+        Some(newest) => {
+            job.queue = newest.queue.into();
+            job.max_attempts = newest.max_attempts;
+        }
+        // A guess could put it where no worker looks.
+        None if args.queue.is_none() && !args.force => {
+            let text = format!("no job of `{}` tells in which queue it belongs", args.task);
+            return Err(Failure::usage(text).mend(
+                "say it by --queue, or let the application enqueue it, which knows: \
+                 `taskx app -- enqueue ..`",
+            ));
+        }
+        None => {}
     }
     Ok(())
 }

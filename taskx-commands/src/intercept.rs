@@ -54,7 +54,7 @@ pub struct Request(Line);
 )]
 struct Line {
     /// Answer in JSON, for machines
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     json: bool,
     #[command(subcommand)]
     command: Command,

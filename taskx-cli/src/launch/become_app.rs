@@ -14,6 +14,8 @@ use taskx_commands::{
     protocol::{self, Handshake},
 };
 
+use super::Call;
+
 /// How long an application may take to answer; one without `#[taskx::main]` sets itself up first.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,17 +71,17 @@ pub(super) fn shake_hands(executable: &Path) -> Result<(), Failure> {
 
 /// Turns into the application: signals, the exit code and the standard input are its own.
 #[cfg(unix)]
-pub(super) fn become_app(executable: &Path, words: &[String]) -> Failure {
+pub(super) fn become_app(executable: &Path, call: &Call) -> Failure {
     use std::os::unix::process::CommandExt;
-    let error = Command::new(executable).arg("taskx").args(words).exec();
+    let error = call.command(executable).exec();
     Failure::failed(format!("start {}: {error}", executable.display()))
 }
 
 /// Runs the application and ends as it ends.
 #[cfg(not(unix))]
-pub(super) fn become_app(executable: &Path, words: &[String]) -> Failure {
+pub(super) fn become_app(executable: &Path, call: &Call) -> Failure {
     use taskx_commands::Exit;
-    match Command::new(executable).arg("taskx").args(words).status() {
+    match call.command(executable).status() {
         Ok(status) if status.success() => Failure::silent(Exit::Done),
         Ok(status) if status.code() == Some(2) => Failure::silent(Exit::Usage),
         Ok(_) => Failure::silent(Exit::Failed),

@@ -11,7 +11,10 @@ mod source;
 #[cfg(unix)]
 mod watch;
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use taskx_commands::{Failure, run as worker};
 
@@ -80,26 +83,42 @@ pub(crate) struct AppArgs {
     words: Vec<String>,
 }
 
+/// What the application is called with.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// What follows `myapp taskx`.
+    pub(crate) words: Vec<String>,
+    /// The database that it shall use, unless its own code names one.
+    pub(crate) database: Option<String>,
+}
+
+impl Call {
+    /// The call of an executable.
+    fn command(&self, executable: &Path) -> Command {
+        let mut command = Command::new(executable);
+        command.arg("taskx").args(&self.words);
+        if let Some(url) = &self.database {
+            command.env("TASKX_DATABASE_URL", url);
+        }
+        command
+    }
+}
+
 /// Finds, builds and becomes the application, as `myapp taskx run ..`.
 ///
 /// # Errors
 /// Only if it does not come so far.
-pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args, database: Option<String>) -> Result<(), Failure> {
     let mut words = vec!["run".to_owned()];
     words.extend(args.worker.words());
-    if json {
-        words.push("--json".to_owned());
-    }
-    if args.watch {
-        return watch(&args.target, &words);
-    }
-    launch(&args.target, &words)
+    let call = Call { words, database };
+    if args.watch { watch(&args.target, &call) } else { launch(&args.target, &call) }
 }
 
 #[cfg(unix)]
-fn watch(target: &Target, words: &[String]) -> Result<(), Failure> {
+fn watch(target: &Target, call: &Call) -> Result<(), Failure> {
     match find::find(target)? {
-        Found::Binary(binary) => watch::watch(&binary, target, words),
+        Found::Binary(binary) => watch::watch(&binary, target, call),
         Found::Executable(path) => Err(Failure::usage(format!(
             "--watch builds from sources, and {} is built",
             path.display()
@@ -109,7 +128,7 @@ fn watch(target: &Target, words: &[String]) -> Result<(), Failure> {
 }
 
 #[cfg(not(unix))]
-fn watch(_: &Target, _: &[String]) -> Result<(), Failure> {
+fn watch(_: &Target, _: &Call) -> Result<(), Failure> {
     Err(Failure::usage("--watch needs a Unix: a process must be asked to stop"))
 }
 
@@ -117,15 +136,19 @@ fn watch(_: &Target, _: &[String]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Only if it does not come so far.
-pub(crate) fn app(args: &AppArgs) -> Result<(), Failure> {
-    launch(&args.target, &args.words)
+pub(crate) fn app(args: AppArgs, json: bool, database: Option<String>) -> Result<(), Failure> {
+    let mut words = args.words;
+    if json {
+        words.insert(0, "--json".to_owned());
+    }
+    launch(&args.target, &Call { words, database })
 }
 
-fn launch(target: &Target, words: &[String]) -> Result<(), Failure> {
+fn launch(target: &Target, call: &Call) -> Result<(), Failure> {
     let executable = match find::find(target)? {
         Found::Executable(path) => path,
         Found::Binary(binary) => build::build(&binary, target)?,
     };
     become_app::shake_hands(&executable)?;
-    Err(become_app::become_app(&executable, words))
+    Err(become_app::become_app(&executable, call))
 }

@@ -19,7 +19,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
-use super::{Target, become_app, build, find::Binary};
+use super::{Call, Target, become_app, build, find::Binary};
 
 /// What makes an application another one; the files that it writes itself do not.
 const SOURCES: [&str; 4] = ["rs", "toml", "sql", "html"];
@@ -34,7 +34,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// If the sources cannot be watched, or the application cannot be started.
-pub(super) fn watch(binary: &Binary, target: &Target, words: &[String]) -> Result<(), Failure> {
+pub(super) fn watch(binary: &Binary, target: &Target, call: &Call) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +56,7 @@ pub(super) fn watch(binary: &Binary, target: &Target, words: &[String]) -> Resul
                 watcher.watch(&path, mode).map_err(failed)?;
             }
         }
-        serve(binary, target, words, &mut changes).await
+        serve(binary, target, call, &mut changes).await
     })
 }
 
@@ -81,7 +81,7 @@ fn is_source(path: &Path) -> bool {
 async fn serve(
     binary: &Binary,
     target: &Target,
-    words: &[String],
+    call: &Call,
     changes: &mut UnboundedReceiver<()>,
 ) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
@@ -96,7 +96,7 @@ async fn serve(
                     say("the sources have changed; starting anew");
                     stop(old).await?;
                 }
-                running = Some(start(&path, words)?);
+                running = Some(start(&path, call)?);
             }
             // Cargo has told what does not compile.
             Err(failure) if failure.message.is_empty() => {}
@@ -139,10 +139,8 @@ async fn next(changes: &mut UnboundedReceiver<()>) {
 
 /// Starts the application in a process group of its own, so that Ctrl-C comes to it through us, and
 /// once.
-fn start(executable: &Path, words: &[String]) -> Result<Child, Failure> {
-    Command::new(executable)
-        .arg("taskx")
-        .args(words)
+fn start(executable: &Path, call: &Call) -> Result<Child, Failure> {
+    Command::from(call.command(executable))
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true)

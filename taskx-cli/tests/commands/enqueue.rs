@@ -54,6 +54,7 @@ fn arguments_are_checked_by_what_a_worker_told(bench: &Bench) {
     assert!(refused(&["send", "--delay", "soon"]).contains("--delay"));
     assert_eq!(bench.json(&["jobs", "list"]), json!([]));
     bench.text(&["enqueue", "sned", "--force"]);
+    assert!(refused(&["send", "--args", r#"{"to":"ada"}"#]).contains("in which queue it belongs"));
     // The queue is that of the task's newest job.
     bench.insert(&job());
     let text = bench.text(&["enqueue", "send", "--args", r#"{"to":"ada"}"#]);
@@ -65,7 +66,7 @@ fn the_same_id_is_enqueued_once(bench: &Bench) {
     let id = taskx_core::job::JobId::new().to_string();
     for to in ["ada", "bob"] {
         let args = json!({ "to": to }).to_string();
-        bench.text(&["enqueue", "send", "--args", &args, "--id", &id]);
+        bench.text(&["enqueue", "send", "--queue", "mail", "--args", &args, "--id", &id]);
     }
     assert_eq!(bench.find(id.parse().unwrap()).payload, r#"{"to":"ada"}"#);
     assert_eq!(bench.json(&["jobs", "list"]).as_array().unwrap().len(), 1);
@@ -73,6 +74,7 @@ fn the_same_id_is_enqueued_once(bench: &Bench) {
 
 fn a_wait_tells_of_a_job_that_does_not_end(bench: &Bench) {
     bench.worker();
-    let line = ["enqueue", "send", "--args", r#"{"to":"ada"}"#, "--wait", "100ms"];
+    let line =
+        ["enqueue", "send", "--queue", "mail", "--args", r#"{"to":"ada"}"#, "--wait", "100ms"];
     assert!(bench.complaint(&line, 1).contains("available after 100ms"));
 }

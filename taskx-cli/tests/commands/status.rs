@@ -42,10 +42,12 @@ fn everything_is_on_one_screen(bench: &Bench) {
     bench.insert(&later());
     bench.text(&["schedules", "add", "nightly", "report", "0 3 * * *"]);
     let text = bench.text(&["status"]);
-    let queue: Vec<_> =
+    let mut queue: Vec<_> =
         text.lines().find(|line| line.starts_with("mail")).unwrap().split_whitespace().collect();
-    // queue, waiting, oldest, running, later, retrying, parked, done, dead, state
-    assert_eq!(queue, ["mail", "1", "0s", "1", "1", "0", "0", "1", "1", "active"], "{text}");
+    let oldest = queue.remove(2);
+    assert!(oldest.ends_with('s'), "{text}");
+    // queue, waiting, running, later, retrying, parked, done, dead, state
+    assert_eq!(queue, ["mail", "1", "1", "1", "0", "0", "1", "1", "active"], "{text}");
     assert!(text.contains("web-1:4711") && text.contains("nightly"), "{text}");
     let status = bench.json(&["status"]);
     assert_eq!(status["workers"].as_array().unwrap().len(), 3);
@@ -61,7 +63,7 @@ fn each_problem_has_its_mend(bench: &Bench) {
     bench.worker();
     bench.insert(&NewJob { task: "gone".into(), queue: "reports".into(), ..job() });
     bench.text(&["queues", "pause", "mail"]);
-    bench.wait(bench.store.travel(Duration::from_secs(120))).unwrap();
+    bench.wait(bench.store.travel(Duration::from_secs(7_200))).unwrap();
     let output = bench.taskx(&["doctor", "--json"]).assert().code(1).get_output().clone();
     let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems: Vec<_> = findings["problems"]
@@ -77,6 +79,6 @@ fn each_problem_has_its_mend(bench: &Bench) {
         );
     };
     has("1 job waits of task `gone`, which no worker knows", "taskx jobs discard --task gone");
-    has("queue `mail` was paused 2m ago", "taskx queues resume mail");
-    has("worker web-1:4711 was last heard of 2m ago", "start one");
+    has("queue `mail` was paused 2h", "taskx queues resume mail");
+    has("worker web-1:4711 was last heard of 2h", "start one");
 }

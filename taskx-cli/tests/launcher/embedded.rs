@@ -112,6 +112,6 @@ fn help_and_slips_name_the_application() {
     let database = Path::new("/nowhere/at/all");
     let help = app(database, &["--help"]);
     assert!(code(&help) == 0 && said(&help).contains("Usage: single taskx"), "{}", said(&help));
-    let slip = app(database, &["rnu"]);
+    let slip = app(database, &["runn"]);
     assert!(code(&slip) == 2 && told(&slip).contains("'run'"), "{}", told(&slip));
 }

@@ -97,6 +97,10 @@ fn ambiguous_settings_are_told() {
     has(&told, &["app in [package.metadata.taskx] names one", "there are: a:a, b:b"]);
 }
 
+/// The first line of an executable that answers.
+const HANDSHAKE: &str = r#"[ "$2" = --protocol ] && echo '{"taskx":{"protocol":1,"version":"0.1.0"}}' && exit
+"#;
+
 /// An executable that says something.
 fn script(folder: &Path, text: &str) {
     let path = folder.join("app");
@@ -132,11 +136,7 @@ fn an_executable_that_does_not_answer_is_refused() {
 #[test]
 fn words_and_the_exit_code_pass_through() {
     let folder = tempfile::tempdir().unwrap();
-    script(
-        folder.path(),
-        r#"[ "$2" = --protocol ] && echo '{"taskx":{"protocol":1,"version":"0.1.0"}}' && exit
-cat; echo "$@"; exit 7"#,
-    );
+    script(folder.path(), &format!("{HANDSHAKE}cat; echo \"$@\"; exit 7"));
     let output = taskx(folder.path(), folder.path())
         .env("TASKX_APP", "./app")
         .args(["run", "--queues", "mail=20,default", "--concurrency", "3", "--only", "a,b"])
@@ -157,4 +157,9 @@ cat; echo "$@"; exit 7"#,
     let output =
         taskx(folder.path(), folder.path()).args(line).assert().code(7).get_output().clone();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "taskx tasks --json\n");
+    // The database that is named for the command is the application's.
+    script(folder.path(), &format!("{HANDSHAKE}echo $TASKX_DATABASE_URL"));
+    let line = ["run", "--app", "./app", "--database-url", "sqlite://other.db"];
+    let output = taskx(folder.path(), folder.path()).args(line).assert().get_output().clone();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "sqlite://other.db\n");
 }
