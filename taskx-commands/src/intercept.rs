@@ -41,7 +41,7 @@ pub enum Answer {
 
 /// A command with its options.
 #[derive(Debug)]
-pub struct Request(Line);
+pub struct Request(Box<Line>);
 
 #[derive(Debug, Parser)]
 #[command(
@@ -78,7 +78,7 @@ fn asked_by(arguments: impl IntoIterator<Item = OsString>) -> Asked {
         return Asked::Answered(if said.is_ok() { Exit::Done } else { Exit::Failed });
     }
     match parse(&program, words) {
-        Ok(line) => Asked::Command(Request(line)),
+        Ok(line) => Asked::Command(Request(Box::new(line))),
         Err(error) => {
             let _ = error.print();
             Asked::Answered(if error.use_stderr() { Exit::Usage } else { Exit::Done })

@@ -226,12 +226,12 @@ pub(super) async fn tasks(session: &mut Session) -> QueryResult<Vec<TaskInfo>> {
 
 /// What the server says of the database.
 pub(super) async fn database(session: &mut Session) -> QueryResult<DatabaseInfo> {
+    type Size = (String, Option<i64>, Option<i64>, Option<i64>);
     let versions: Vec<String> = session.load(Version::with(())).await?;
-    let sizes: Vec<(String, Option<i64>, Option<i64>, Option<i64>)> =
-        session.load(Sizes::with(())).await?;
+    let sizes: Vec<Size> = session.load(Sizes::with(())).await?;
     // Only those who may see all sessions are answered.
     let waits: Vec<Option<i64>> = session.load(OldestSnapshot::with(())).await.unwrap_or_default();
-    let table = |(name, rows, bytes, index_bytes): (_, _, Option<_>, Option<_>)| TableInfo {
+    let table = |(name, rows, bytes, index_bytes): Size| TableInfo {
         name,
         rows,
         bytes: bytes.unwrap_or(0),
