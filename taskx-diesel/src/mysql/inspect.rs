@@ -237,11 +237,14 @@ pub(super) async fn database(session: &mut Session) -> QueryResult<DatabaseInfo>
         bytes: bytes.unwrap_or(0),
         index_bytes: index_bytes.unwrap_or(0),
     };
+    // Not by the server's collation, which may pass over an underscore.
+    let mut tables: Vec<TableInfo> = sizes.into_iter().map(table).collect();
+    tables.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let version = versions.concat();
     let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
     Ok(DatabaseInfo {
         version: format!("{product} {}", version.split('-').next().unwrap_or_default()),
-        tables: sizes.into_iter().map(table).collect(),
+        tables,
         oldest_snapshot: waits.into_iter().next().flatten().map(duration),
     })
 }

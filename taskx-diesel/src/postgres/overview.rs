@@ -61,9 +61,12 @@ impl PgStore {
             bytes,
             index_bytes,
         };
+        // Not by the server's collation, which may pass over an underscore.
+        let mut tables: Vec<TableInfo> = sizes.into_iter().map(table).collect();
+        tables.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(DatabaseInfo {
             version: format!("PostgreSQL {}", versions.concat()),
-            tables: sizes.into_iter().map(table).collect(),
+            tables,
             oldest_snapshot: wait_of(waits),
         })
     }

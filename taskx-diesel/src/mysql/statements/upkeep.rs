@@ -124,7 +124,7 @@ statement! {
         "SELECT table_name, CAST(table_rows AS SIGNED), CAST(data_length AS SIGNED),
             CAST(index_length AS SIGNED)
          FROM information_schema.tables
-         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%' ORDER BY table_name";
+         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%'";
 
     /// For how many microseconds the oldest transaction has been open. InnoDB tells its times in
     /// the zone of the server's system.

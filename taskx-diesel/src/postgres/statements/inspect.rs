@@ -93,7 +93,7 @@ statement! {
     pub(crate) Sizes() -> (Text, BigInt, BigInt, BigInt) =
         "SELECT relname::text, n_live_tup::int8, pg_table_size(relid), pg_indexes_size(relid) \
          FROM pg_stat_user_tables \
-         WHERE schemaname = current_schema() AND relname LIKE 'taskx\\_%' ORDER BY relname";
+         WHERE schemaname = current_schema() AND relname LIKE 'taskx\\_%'";
 
     /// The queues of live jobs, with when the oldest available job of each was due.
     pub(crate) LiveQueues() -> (Text, Nullable<TaskxTime>) =
