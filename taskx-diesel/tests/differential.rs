@@ -437,7 +437,7 @@ fn postgres_does_what_the_memory_store_does() {
     use taskx_diesel::{PgOptions, PgStore};
     let schemas = std::cell::RefCell::new(Vec::new());
     let Some(first) = postgres_schema::Schema::create() else {
-        taskx_core::testing::conformance::left_out("differential", "postgres");
+        taskx_core::testing::conformance::left_out("differential on PostgreSQL");
         return;
     };
     schemas.borrow_mut().push(first);
@@ -459,7 +459,7 @@ fn mysql_does_what_the_memory_store_does() {
     use taskx_diesel::{MysqlOptions, MysqlStore};
     let databases = std::cell::RefCell::new(Vec::new());
     let Some(first) = mysql_database::Database::create() else {
-        taskx_core::testing::conformance::left_out("differential", "mysql");
+        taskx_core::testing::conformance::left_out("differential on MySQL");
         return;
     };
     databases.borrow_mut().push(first);

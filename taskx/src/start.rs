@@ -142,7 +142,7 @@ mod order {
     use taskx_commands::{Answer, Asked, Exit, Request, asked};
     use taskx_core::error::{Error, ErrorKind};
 
-    use super::*;
+    use super::{App, AppBuilder, BoxError, Ended, ExitCode, Future, TaskReturn, complain, whole};
 
     /// A command, or none: then the program's own body.
     pub(super) struct Order(Option<Request>);
@@ -206,7 +206,7 @@ mod order {
 /// Without the feature `cli` there are no commands; being called for one is told and not ignored.
 #[cfg(not(feature = "cli"))]
 mod order {
-    use super::*;
+    use super::{App, AppBuilder, BoxError, ExitCode, Future, TaskReturn, complain, whole};
 
     pub(super) struct Order;
 
