@@ -64,7 +64,7 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything: `check`, each feature alone, `test`, `chaos`, the quick start, the newcomer's try,
+/// Everything but `chaos`: `check`, each feature alone, `test`, the quick start, the newcomer's try,
 /// `deny`, and where mdbook is installed the guide's pages.
 ///
 /// # Errors
@@ -85,7 +85,6 @@ pub(crate) fn ci(
         counts = Some(tested.counts.clone());
         tested.verdict()
     })?;
-    report.step("chaos", || chaos(workspace, interrupt, permission, &[]))?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
     report.step("newcomer", || newcomer(workspace, interrupt))?;
     if workspace.has("mdbook") {
