@@ -135,6 +135,7 @@ impl Expansion<'_> {
         );
         quote! {
             #(#cfgs)*
+            // Whoever uses one half of an applier leaves the other unused, and a task takes what it takes.
             #[allow(dead_code, clippy::too_many_arguments)]
             impl #applier {
                 /// The task's name, as it is stored with each job.

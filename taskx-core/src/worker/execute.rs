@@ -201,12 +201,12 @@ async fn attempt(shared: &Shared, job: &ClaimedJob, execution: &Arc<Execution>) 
             patient(execution, Guarded(around(&shared.layers, &execution.ctx, task))).await
         }
         Run::AsyncTransaction(need, body) => {
-            let transaction = async_transaction(shared, job, need, *body, invocation);
-            in_transaction(execution, true, transaction).await
+            let body = async_body(shared, *body, invocation);
+            in_transaction(execution, true, transact(shared, job, need, body)).await
         }
         Run::BlockingTransaction(need, body) => {
-            let transaction = blocking_transaction(shared, job, need, *body, invocation);
-            in_transaction(execution, false, transaction).await
+            let body = blocking_body(shared, *body, invocation);
+            in_transaction(execution, false, transact(shared, job, need, body)).await
         }
     }
 }
@@ -326,15 +326,14 @@ async fn cancel_grace(execution: &Execution) {
     tokio::time::sleep(CANCEL_GRACE).await;
 }
 
-fn async_transaction<'a>(
-    shared: &'a Shared,
-    job: &'a ClaimedJob,
-    need: &'a ConnectionNeed,
+/// What an async task does in its transaction, inside its layers.
+fn async_body(
+    shared: &Shared,
     body: AsyncTransactionFn,
     invocation: Invocation,
-) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+) -> TransactionBody {
     let (queue, layers) = (shared.queue.clone(), Arc::clone(&shared.layers));
-    let body = TransactionBody::Async(Box::new(move |connection| {
+    TransactionBody::Async(Box::new(move |connection| {
         Box::pin(async move {
             let ctx = invocation.ctx.clone();
             let mut run = around(&layers, &ctx, body(invocation, connection));
@@ -343,27 +342,24 @@ fn async_transaction<'a>(
             }
             Guarded(run).await.unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
         })
-    }));
-    transact(shared, job, need, body)
+    }))
 }
 
-fn blocking_transaction<'a>(
-    shared: &'a Shared,
-    job: &'a ClaimedJob,
-    need: &'a ConnectionNeed,
+/// What a plain task does in its transaction, inside its layers.
+fn blocking_body(
+    shared: &Shared,
     body: BlockingTransactionFn,
     invocation: Invocation,
-) -> BoxFuture<'a, Result<TransactionEnd, Error>> {
+) -> TransactionBody {
     let (queue, layers) = (shared.queue.clone(), Arc::clone(&shared.layers));
-    let body = TransactionBody::Blocking(Box::new(move |connection| {
+    TransactionBody::Blocking(Box::new(move |connection| {
         let ctx = invocation.ctx.clone();
         let task = async { current::scope_sync(&queue, || body(invocation, connection)) };
         // The thread itself waits, in no runtime: the task may block on futures as it likes.
         let run = || pollster::block_on(around(&layers, &ctx, Box::pin(task)));
         let run = || if locks(&queue) { current::writing_sync(&queue, run) } else { run() };
         guarded(run).unwrap_or_else(|failure| Verdict::failed(Panicked(failure)))
-    }));
-    transact(shared, job, need, body)
+    }))
 }
 
 /// Whether a transaction on this queue's database keeps all others from writing.

@@ -1,4 +1,5 @@
 //! Whatever is in scope, the macro means what it means.
+// What follows only stands in the way of the macro: unused, and named like what it must not meet.
 #![allow(dead_code, unused_macros, non_camel_case_types, non_upper_case_globals)]
 
 use taskx::task;
