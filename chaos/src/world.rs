@@ -286,6 +286,7 @@ impl World {
         let effects = "SELECT n AS a, COUNT(*) AS b FROM effects GROUP BY n";
         let effects = self.engine.pairs(&self.url, effects)?;
         let mut verdict = self.ledger()?.verify(&jobs, &effects, &self.deaths, self.server_crashed);
+        self.until_begun()?;
         for worker in &self.workers {
             worker.signal(Signal::TERM);
         }
@@ -300,6 +301,23 @@ impl World {
             verdict.violations.push("live jobs are left".to_owned());
         }
         Ok(verdict)
+    }
+
+    /// Waits until every worker has its row, before which it does not listen for signals.
+    fn until_begun(&self) -> Result<()> {
+        let began = Instant::now();
+        for worker in &self.workers {
+            let pid = worker.pid();
+            let rows =
+                format!("SELECT COUNT(*) AS a, COUNT(*) AS b FROM taskx_workers WHERE pid = {pid}");
+            while self.engine.pairs(&self.url, &rows)? == [(0, 0)] {
+                if began.elapsed() > QUIET {
+                    bail!("worker {pid} does not begin");
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<()> {

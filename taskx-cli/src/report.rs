@@ -1,8 +1,12 @@
 //! What went wrong, as a terminal or a log shows it; never with a password.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use percent_encoding::percent_decode_str;
 use taskx_commands::{Exit, Failure};
 
 /// Tells failures.
@@ -14,22 +18,19 @@ pub(crate) struct Report {
 
 /// A failure as miette takes it.
 #[derive(Debug)]
-struct Told {
-    message: String,
-    mend: Option<String>,
-}
+struct Told(Failure);
 
-impl std::fmt::Display for Told {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 impl std::error::Error for Told {}
 
 impl Diagnostic for Told {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.mend.as_ref().map(|mend| Box::new(mend) as _)
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.mend.as_ref().map(|mend| Box::new(mend) as _)
     }
 }
 
@@ -44,12 +45,13 @@ impl Report {
         if failure.message.is_empty() {
             return failure.exit;
         }
-        let told = Told {
+        let told = Failure {
             message: self.hide(&failure.message),
             mend: failure.mend.as_deref().map(|mend| self.hide(mend)),
+            exit: failure.exit,
         };
         let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() { drawn(&told) } else { plain(&told) };
+        let text = if stderr.is_terminal() { drawn(told) } else { told.plain() };
         let _ = stderr.write_all(text.as_bytes());
         failure.exit
     }
@@ -59,22 +61,15 @@ impl Report {
     }
 }
 
-fn plain(told: &Told) -> String {
-    let mut text = format!("error: {}\n", told.message);
-    if let Some(mend) = &told.mend {
-        text.push_str(&format!("help: {mend}\n"));
-    }
-    text
-}
-
-fn drawn(told: &Told) -> String {
+fn drawn(told: Failure) -> String {
+    let told = Told(told);
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme);
     let mut text = String::new();
-    match handler.render_report(&mut text, told) {
+    match handler.render_report(&mut text, &told) {
         Ok(()) => text,
-        Err(_) => plain(told),
+        Err(_) => told.0.plain(),
     }
 }
 
@@ -94,31 +89,13 @@ fn secrets(url: &str) -> Vec<String> {
             found.push(value.to_owned());
         }
     }
-    let decoded: Vec<String> = found.iter().map(|word| unescape(word)).collect();
+    let decoded: Vec<String> = found
+        .iter()
+        .map(|word| percent_decode_str(word).decode_utf8_lossy().into_owned())
+        .collect();
     found.extend(decoded);
     found.retain(|word| !word.is_empty());
     found
-}
-
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let digits = || {
-            let mut ahead = rest.clone();
-            let high = char::from(ahead.next()?).to_digit(16)?;
-            let low = char::from(ahead.next()?).to_digit(16)?;
-            u8::try_from(high * 16 + low).ok()
-        };
-        match (byte == b'%').then(digits).flatten() {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest.nth(1);
-            }
-            None => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -131,11 +108,5 @@ mod tests {
         assert_eq!(report.hide("no s%23cret, s#cret or hush"), "no ***, *** or ***");
         assert_eq!(Report::new(Some("sqlite://taskx.db")).hide("taskx.db"), "taskx.db");
         assert_eq!(Report::new(Some("postgres://ada:@db/app")).hide("a"), "a");
-    }
-
-    #[test]
-    fn a_percent_that_begins_nothing_stays() {
-        assert_eq!(unescape("100%"), "100%");
-        assert_eq!(unescape("%zz%41"), "%zzA");
     }
 }

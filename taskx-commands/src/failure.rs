@@ -67,6 +67,13 @@ impl Failure {
         self
     }
 
+    /// What is told where nothing is drawn: the message in a line, the mend in another.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        let help = self.mend.as_ref().map(|mend| format!("help: {mend}\n"));
+        format!("error: {}\n{}", self.message, help.unwrap_or_default())
+    }
+
     /// As seen by an outer step.
     #[must_use]
     pub fn context(mut self, doing: &str) -> Self {

@@ -127,11 +127,7 @@ impl Request {
 /// Says on the standard error what went wrong, and answers how to end.
 pub(crate) fn report(failure: &Failure) -> Exit {
     if !failure.message.is_empty() {
-        let mut text = format!("error: {}\n", failure.message);
-        if let Some(mend) = &failure.mend {
-            text.push_str(&format!("help: {mend}\n"));
-        }
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(failure.plain().as_bytes());
     }
     failure.exit
 }

@@ -5,6 +5,7 @@
 //! (or those of `sslrootcert`). As with PostgreSQL's own clients, `prefer` and `require` check no
 //! certificate: they keep listeners out, not impostors.
 
+use percent_encoding::percent_decode_str;
 use taskx_core::error::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio_postgres::{Client, Config, Notification, config::SslMode};
@@ -115,20 +116,7 @@ impl Mode {
 
 /// Undoes `%xx` in a value of a URL.
 fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        let mut ahead = rest.clone();
-        match (byte, ahead.next().and_then(hex), ahead.next().and_then(hex)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(high * 16 + low);
-                rest = ahead;
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(feature = "tls")]

@@ -10,6 +10,7 @@ use diesel::{
     Connection, QueryResult, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
     sql_types::Text,
 };
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 use taskx_core::error::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
@@ -238,35 +239,25 @@ fn escape(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text =
         if cfg!(windows) { format!("/{}", text.replace('\\', "/")) } else { text.into_owned() };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        match c {
-            '%' => out.push_str("%25"),
-            '?' => out.push_str("%3f"),
-            '#' => out.push_str("%23"),
-            c => out.push(c),
-        }
-        out
-    })
+    utf8_percent_encode(&text, SPECIAL).to_string()
 }
 
-/// A percent-encoded text as plain.
+/// What means something in a URI of SQLite's.
+const SPECIAL: &AsciiSet = &AsciiSet::EMPTY.add(b'%').add(b'?').add(b'#');
+
+/// A percent-encoded text as plain. A `%` that encodes nothing is a mistake, and not itself.
 fn unescape(text: &str) -> Result<String> {
-    let wrong =
-        || Error::new(ErrorKind::Config, "the URL of the database is not percent-encoded as UTF-8");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next(), rest.next()].map(|digit| digit.map(char::from));
-        let [Some(high), Some(low)] = digits.map(|digit| digit.and_then(|c| c.to_digit(16))) else {
-            return Err(wrong());
-        };
-        bytes.push(u8::try_from(high * 16 + low).map_err(|_| wrong())?);
+    let encodes = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    };
+    let decoded = percent_decode_str(text).decode_utf8().ok();
+    match decoded.filter(|_| text.split('%').skip(1).all(encodes)) {
+        Some(decoded) => Ok(decoded.into_owned()),
+        None => Err(Error::new(
+            ErrorKind::Config,
+            "the URL of the database is not percent-encoded as UTF-8",
+        )),
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
 }
 
 #[cfg(test)]
