@@ -48,8 +48,11 @@ pub(crate) struct Verdict {
     unknown: usize,
     completed: usize,
     effects: usize,
-    /// Runs that ended after the job had been taken away.
+    /// Runs that ended and did not count: the job had been taken away, or the transaction that the
+    /// run was part of was rolled back and tried again.
     pub(crate) fenced_out: usize,
+    /// Jobs that a worker took back from another one.
+    pub(crate) rescued: usize,
     /// Claims that a crash of the server undid, and that were made again with the same number.
     undone: usize,
     /// From a worker's death to the next run of each job that it was executing, sorted.
@@ -173,6 +176,7 @@ impl Ledger {
         }
         let last: HashMap<String, i64> =
             jobs.iter().map(|job| (job.id.to_string(), job.fence)).collect();
+        verdict.rescued = self.rescued.len();
         verdict.fenced_out = self
             .ended
             .iter()

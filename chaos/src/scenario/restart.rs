@@ -27,7 +27,7 @@ pub(super) fn restart(engine: Engine, size: Size, seed: u64) -> Result<Option<Ou
         slowest = slowest.max(world.next_run(micros())?);
     }
     let verdict = world.settle_down()?;
-    let stolen = verdict.fenced_out;
+    let stolen = verdict.rescued;
     let done = format!(
         "{} restarts, jobs run again after {:.2} s at most",
         size.restarts,
@@ -35,7 +35,7 @@ pub(super) fn restart(engine: Engine, size: Size, seed: u64) -> Result<Option<Ou
     );
     let mut outcome = Outcome::of(done, verdict);
     outcome.aim(slowest <= RESUMED, format!("jobs ran again only after {slowest:?}"));
-    // No worker died: a job that was taken from one that lives was stolen.
+    // No worker died: a job that was taken back was stolen from one that lives.
     outcome.require(stolen == 0, format!("{stolen} jobs were stolen from live workers"));
     Ok(Some(outcome))
 }
