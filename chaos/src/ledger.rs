@@ -17,6 +17,8 @@ pub(crate) struct Run {
     pub(crate) job: String,
     pub(crate) fence: i64,
     pub(crate) pid: u32,
+    /// The row of the worker that held the claim.
+    worker: String,
     /// Microseconds since 1970.
     pub(crate) at: u128,
 }
@@ -27,7 +29,8 @@ pub(crate) struct Ledger {
     tried: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
     pub(crate) begun: Vec<Run>,
-    ended: HashSet<(String, i64, u32)>,
+    /// Job, fence and worker of each.
+    ended: HashSet<(String, i64, String)>,
     pub(crate) poisoned: Vec<Run>,
     /// When a worker told that it took a job back from a dead one.
     rescued: HashMap<String, Vec<u128>>,
@@ -74,12 +77,13 @@ impl Ledger {
                 ["R", job, at] => {
                     ledger.rescued.entry((*job).to_owned()).or_default().push(at.parse()?);
                 }
-                [what, _, job, fence, pid, at] => {
+                [what, _, job, fence, pid, worker, at] => {
                     let (fence, pid, at) = (fence.parse()?, pid.parse()?, at.parse()?);
-                    let run = Run { job: (*job).to_owned(), fence, pid, at };
+                    let (job, worker) = ((*job).to_owned(), (*worker).to_owned());
+                    let run = Run { job, fence, pid, worker, at };
                     match *what {
                         "S" => ledger.begun.push(run),
-                        "E" => drop(ledger.ended.insert((run.job, run.fence, run.pid))),
+                        "E" => drop(ledger.ended.insert((run.job, run.fence, run.worker))),
                         _ => ledger.poisoned.push(run),
                     }
                 }
@@ -159,19 +163,23 @@ impl Ledger {
 
     /// No claim runs twice; the claim that finished a job has run; late runs are counted.
     fn check_runs(&self, jobs: &[Job], server_crashed: bool, verdict: &mut Verdict) {
-        let mut claims: HashMap<(&str, i64), Vec<u32>> = HashMap::new();
+        let mut claims: HashMap<(&str, i64), Vec<&str>> = HashMap::new();
         for run in &self.begun {
-            claims.entry((&run.job, run.fence)).or_default().push(run.pid);
+            claims.entry((&run.job, run.fence)).or_default().push(&run.worker);
         }
-        for ((job, fence), pids) in &claims {
-            let distinct: HashSet<_> = pids.iter().collect();
-            if distinct.len() < pids.len() {
-                let text = format!("job {job}: one process ran fence {fence} {} times", pids.len());
-                verdict.violations.push(text);
-            } else if pids.len() > 1 && server_crashed {
+        for ((job, fence), workers) in &claims {
+            let distinct: HashSet<_> = workers.iter().collect();
+            if distinct.len() < workers.len() {
+                let times = workers.len();
+                verdict
+                    .violations
+                    .push(format!("job {job}: one claim, fence {fence}, ran {times} times"));
+            } else if workers.len() > 1 && server_crashed {
                 verdict.undone += 1;
-            } else if pids.len() > 1 {
-                verdict.violations.push(format!("job {job}: fence {fence} was used {pids:?}"));
+            } else if workers.len() > 1 {
+                verdict
+                    .violations
+                    .push(format!("job {job}: fence {fence} was used by {workers:?}"));
             }
         }
         let last: HashMap<String, i64> =
@@ -203,7 +211,7 @@ impl Ledger {
         let dead: HashMap<u32, u128> = deaths.iter().map(|death| (death.pid, death.at)).collect();
         for run in &self.begun {
             let Some(died) = dead.get(&run.pid) else { continue };
-            if self.ended.contains(&(run.job.clone(), run.fence, run.pid)) {
+            if self.ended.contains(&(run.job.clone(), run.fence, run.worker.clone())) {
                 continue;
             }
             let later = runs.get(run.job.as_str()).into_iter().flatten();
@@ -302,7 +310,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_found() {
         let id = JobId::new();
-        let fine = format!("T 1\nA 1\nS 1 {id} 1 7 100\nE 1 {id} 1 7 200\n");
+        let fine = format!("T 1\nA 1\nS 1 {id} 1 7 a 100\nE 1 {id} 1 7 a 200\n");
         let jobs = [job(id, 1, "pay", 1)];
         assert_eq!(violations(&fine, &jobs, &[(1, 1)]), 0);
         assert_eq!(violations(&fine, &jobs, &[(1, 2)]), 1, "an effect twice");
@@ -311,8 +319,23 @@ mod tests {
         assert_eq!(violations(&format!("{fine}A 2\n"), &jobs, &[(1, 1)]), 1, "lost");
         let twice = [job(id, 1, "pay", 1), job(JobId::new(), 1, "pay", 1)];
         assert!(violations(&fine, &twice, &[(1, 1)]) >= 1, "stored twice");
-        assert_eq!(violations(&format!("{fine}S 1 {id} 1 8 300\n"), &jobs, &[(1, 1)]), 1, "reuse");
-        assert_eq!(violations(&format!("{fine}S 1 {id} 1 7 300\n"), &jobs, &[(1, 1)]), 1, "again");
+        assert_eq!(
+            violations(&format!("{fine}S 1 {id} 1 8 b 300\n"), &jobs, &[(1, 1)]),
+            1,
+            "reuse"
+        );
+        assert_eq!(
+            violations(&format!("{fine}S 1 {id} 1 7 a 300\n"), &jobs, &[(1, 1)]),
+            1,
+            "again"
+        );
+        let undone = |again: &str| {
+            let text = format!("{fine}S 1 {id} 1 7 {again} 300\n");
+            read(&text).verify(&jobs, &[(1, 1)], &[], true)
+        };
+        assert!(undone("b").violations.is_empty(), "a crash may undo a claim");
+        assert_eq!(undone("b").undone, 1);
+        assert_eq!(undone("a").violations.len(), 1, "but not so that one row claims it twice");
         let unrun = [job(id, 1, "pay", 2)];
         assert_eq!(violations(&fine, &unrun, &[(1, 1)]), 1, "finished by a claim that never ran");
     }
@@ -320,13 +343,14 @@ mod tests {
     #[test]
     fn a_killed_run_is_measured_to_its_next() {
         let id = JobId::new();
-        let text =
-            format!("T 1\nA 1\nS 1 {id} 1 7 100\nS 1 {id} 2 8 1700100\nE 1 {id} 2 8 1700200\n");
+        let text = format!(
+            "T 1\nA 1\nS 1 {id} 1 7 a 100\nS 1 {id} 2 8 b 1700100\nE 1 {id} 2 8 b 1700200\n"
+        );
         let death = Death { pid: 7, at: 100 };
         let verdict = read(&text).verify(&[job(id, 1, "work", 2)], &[], &[death], false);
         assert!(verdict.violations.is_empty(), "{verdict:?}");
         assert_eq!(verdict.percentile(99), Duration::from_micros(1_700_000));
-        let never = format!("T 1\nA 1\nS 1 {id} 1 7 100\n");
+        let never = format!("T 1\nA 1\nS 1 {id} 1 7 a 100\n");
         let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &[death], false);
         assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");
     }

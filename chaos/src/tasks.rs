@@ -47,10 +47,10 @@ impl Journal {
         }
     }
 
-    /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <microseconds>`.
+    /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <worker> <microseconds>`.
     fn run(&self, what: char, n: u64, ctx: &Ctx) {
-        let (id, fence, pid) = (ctx.id(), ctx.fence(), process::id());
-        self.note(&format!("{what} {n} {id} {fence} {pid} {}", micros()));
+        let (id, fence, pid, worker) = (ctx.id(), ctx.fence(), process::id(), ctx.worker());
+        self.note(&format!("{what} {n} {id} {fence} {pid} {worker} {}", micros()));
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     current,
-    job::{ClaimedJob, JobExtras, JobId},
+    job::{ClaimedJob, JobExtras, JobId, WorkerId},
     queue::Queue,
     state::States,
 };
@@ -37,6 +37,7 @@ struct Inner {
 /// What a context keeps of its job.
 struct JobFacts {
     id: JobId,
+    worker: WorkerId,
     fence: i64,
     attempt: u32,
     max_attempts: u32,
@@ -66,6 +67,7 @@ impl Ctx {
         Self(Arc::new(Inner {
             job: JobFacts {
                 id: job.id,
+                worker: job.owner,
                 fence: job.fence,
                 attempt: u32::try_from(job.attempt).unwrap_or(1),
                 max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
@@ -110,10 +112,18 @@ impl Ctx {
     /// The number of this claim of the job. It only rises, also over the deaths of workers, so that a
     /// system outside can refuse what an older run of the same job still sends. (When the server of
     /// PostgreSQL itself crashes, a claim of the last moment may be undone; its number is then given
-    /// to the next claim too. Inside the database the two are told apart by the worker's row.)
+    /// to the next claim too. With [`worker`](Self::worker) the two are told apart.)
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.0.job.fence
+    }
+
+    /// The row of the worker that holds this claim: random, fresh for each start of a worker and
+    /// after each claim whose answer was lost. Together with [`fence`](Self::fence) it stands for one
+    /// run of one job, for ever.
+    #[must_use]
+    pub fn worker(&self) -> WorkerId {
+        self.0.job.worker
     }
 
     /// A key that is the same for every attempt of this job, for systems outside that drop

@@ -313,7 +313,7 @@ pub struct ClaimedJob {
     pub id: JobId,
     /// The worker row that holds it.
     pub owner: WorkerId,
-    /// The number of this claim, 1 or more; never the same twice for one job.
+    /// The number of this claim, 1 or more; never the same twice for one job and owner.
     pub fence: i64,
     /// Name of its queue.
     pub queue: Cow<'static, str>,

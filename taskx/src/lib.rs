@@ -61,6 +61,7 @@
 //! | `postgres` | PostgreSQL, by a driver in Rust |
 //! | `mysql` | MySQL and MariaDB, by a driver in Rust |
 //! | `tls` | encrypted connections to the servers, by rustls |
+//! | `cli` | the commands that the application's own binary answers |
 //! | `testing` | the test kit for applications |
 
 mod start;
@@ -77,7 +78,7 @@ pub use taskx_core::{
     error::{Error, ErrorKind, Result},
     event::Event,
     inspect::{self, Actor, Cancelled},
-    job::{Job, JobId, JobState},
+    job::{Job, JobId, JobState, WorkerId},
     layer::{Layer, Next},
     queue::Queue,
     retry::Backoff,
