@@ -5,11 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt, fs,
     path::Path,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
 use taskx::{Job, JobState};
+
+use crate::tasks::micros;
 
 /// One run of a job, as its task noted it.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub(crate) struct Run {
     pub(crate) pid: u32,
     /// The row of the worker that held the claim.
     worker: String,
-    /// Microseconds since 1970.
+    /// Microseconds since the machine began.
     pub(crate) at: u128,
 }
 
@@ -34,6 +36,10 @@ pub(crate) struct Ledger {
     pub(crate) poisoned: Vec<Run>,
     /// When a worker told that it took a job back from a dead one.
     rescued: HashMap<String, Vec<u128>>,
+    /// When a process told that its database did not serve it.
+    pub(crate) troubles: Vec<(u32, u128)>,
+    /// Runs of the scheduled task: the slot, in seconds since 1970, and when it ran.
+    pub(crate) beats: Vec<(i64, u128)>,
 }
 
 /// A process that was killed, and when.
@@ -74,6 +80,8 @@ impl Ledger {
                 ["T", n] => drop(ledger.tried.insert(n.parse()?)),
                 ["A", n] => drop(ledger.acknowledged.insert(n.parse()?)),
                 ["U", _] => {}
+                ["X", pid, at] => ledger.troubles.push((pid.parse()?, at.parse()?)),
+                ["B", slot, at] => ledger.beats.push((slot.parse()?, at.parse()?)),
                 ["R", job, at] => {
                     ledger.rescued.entry((*job).to_owned()).or_default().push(at.parse()?);
                 }
@@ -91,6 +99,17 @@ impl Ledger {
             }
         }
         Ok(ledger)
+    }
+
+    /// The furthest that a slot ran from its time, by this process's clock.
+    pub(crate) fn lateness(&self) -> Duration {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+        let began = unix.saturating_sub(micros());
+        let far = self.beats.iter().map(|(slot, at)| {
+            let due = u128::from(slot.unsigned_abs()) * 1_000_000;
+            due.abs_diff(began + at)
+        });
+        span(0, far.max().unwrap_or_default())
     }
 
     /// Compares; `effects` has the number of rows of each `n` that a transactional task wrote.
@@ -230,7 +249,7 @@ impl Ledger {
 }
 
 /// From one time to a later one, both in microseconds.
-fn span(from: u128, to: u128) -> Duration {
+pub(crate) fn span(from: u128, to: u128) -> Duration {
     Duration::from_micros(u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX))
 }
 

@@ -1,4 +1,4 @@
-//! A TCP proxy on the loopback that can hurt what passes through it.
+//! A TCP proxy on this machine that can hurt what passes through it.
 
 use std::{
     io::{Read, Write},
@@ -28,7 +28,7 @@ pub(crate) enum Cut {
 pub(crate) struct Proxy(Arc<Inner>);
 
 struct Inner {
-    port: u16,
+    address: SocketAddr,
     upstream: SocketAddr,
     links: Mutex<Vec<Arc<Link>>>,
     /// When clients connected.
@@ -63,10 +63,11 @@ impl Link {
 }
 
 impl Proxy {
-    pub(crate) fn start(upstream: u16) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// Listens on a free port of this address, and passes on to that port of the loopback.
+    pub(crate) fn start(address: Ipv4Addr, upstream: u16) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         let proxy = Self(Arc::new(Inner {
-            port: listener.local_addr()?.port(),
+            address: listener.local_addr()?,
             upstream: SocketAddr::from((Ipv4Addr::LOCALHOST, upstream)),
             links: Mutex::default(),
             calls: Mutex::default(),
@@ -83,8 +84,9 @@ impl Proxy {
         Ok(proxy)
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port
+    /// The URL of a database on the loopback as it is reached through here.
+    pub(crate) fn detour(&self, url: &str, upstream: u16) -> String {
+        url.replace(&format!("127.0.0.1:{upstream}/"), &format!("{}/", self.0.address))
     }
 
     /// Ends every connection.

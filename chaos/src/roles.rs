@@ -44,10 +44,10 @@ async fn app(orders: &Orders, lease: Duration) -> Result<App> {
         .lease(lease)
         .grace(Duration::from_secs(5))
         .debug(false)
-        .subscribe(move |event| {
-            if let Event::Rescued { jobs, .. } = event {
-                journal.note_rescued(jobs);
-            }
+        .subscribe(move |event| match event {
+            Event::Rescued { jobs, .. } => journal.note_rescued(jobs),
+            Event::Trouble { .. } => journal.note_trouble(),
+            _ => {}
         })
         .state(Journal::open(&orders.journal)?);
     Ok(builder.build().await?)

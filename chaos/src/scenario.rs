@@ -1,10 +1,12 @@
 //! What is broken, how often, and what must hold.
 
+mod clock;
 mod cut;
 mod disk;
 mod kill;
 mod poison;
 mod restart;
+mod silent;
 mod stop;
 
 use std::{fmt, time::Duration};
@@ -87,7 +89,7 @@ impl Outcome {
 type Scenario = fn(Engine, Size, u64) -> Result<Option<Outcome>>;
 
 /// Every scenario by its name. `None` where an engine has no such thing.
-pub(crate) const ALL: [(&str, Scenario); 9] = [
+pub(crate) const ALL: [(&str, Scenario); 12] = [
     ("kill", kill::kill),
     ("stop", stop::stop),
     ("term", stop::term),
@@ -97,4 +99,11 @@ pub(crate) const ALL: [(&str, Scenario); 9] = [
     ("outage", cut::outage),
     ("disk", disk::full),
     ("poison", poison::poison),
+    ("silent", silent::silent),
+    ("clock", clock::worker),
+    ("time", clock::database),
 ];
+
+/// What takes a minute for little in a short run, and so is done only in a full one or when it is
+/// asked for.
+pub(crate) const LEFT_OUT: [&str; 3] = ["silent", "clock", "time"];

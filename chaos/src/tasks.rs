@@ -11,7 +11,7 @@ use std::{
     io::{self, Write},
     path::Path,
     process,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use diesel::{
@@ -19,6 +19,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use diesel_async::AsyncPgConnection;
+use rustix::time::{ClockId, clock_gettime};
 use taskx::{MysqlConn, prelude::*};
 
 use crate::engine::Engine;
@@ -47,6 +48,11 @@ impl Journal {
         }
     }
 
+    /// `X <pid> <microseconds>`: a loop of this process had trouble with the database.
+    pub(crate) fn note_trouble(&self) {
+        self.note(&format!("X {} {}", process::id(), micros()));
+    }
+
     /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <worker> <microseconds>`.
     fn run(&self, what: char, n: u64, ctx: &Ctx) {
         let (id, fence, pid, worker) = (ctx.id(), ctx.fence(), process::id(), ctx.worker());
@@ -59,9 +65,11 @@ fn tracing_to_stderr(text: &str) {
     eprintln!("{text}");
 }
 
-/// The machine's clock, the same for all processes.
+/// Since the machine began: the same for all processes, whatever is done to their clocks.
 pub(crate) fn micros() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
+    let since = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (since.tv_sec.unsigned_abs(), since.tv_nsec.unsigned_abs());
+    u128::from(seconds) * 1_000_000 + u128::from(nanos) / 1_000
 }
 
 /// Work whose effect is outside the database: it may be done again.
@@ -129,6 +137,14 @@ fn pay_mysql(n: u64, conn: &mut MysqlConn, journal: &Journal, ctx: &Ctx) -> Quer
     Ok(())
 }
 
+/// What a schedule fires: `B <slot> <microseconds>`, the slot in seconds since 1970.
+#[task(queue = "work", backoff = "100ms")]
+pub(crate) fn beat(journal: &Journal, ctx: &Ctx) {
+    if let Some(slot) = ctx.slot() {
+        journal.note(&format!("B {} {}", slot.timestamp(), micros()));
+    }
+}
+
 /// What must not take its neighbours with it.
 #[task(queue = "work", backoff = "100ms", timeout = "30s")]
 pub(crate) fn poison(how: String, journal: &Journal, ctx: &Ctx) {
@@ -183,13 +199,13 @@ fn deeper(frame: &[u64; 64], left: u64) -> u64 {
 }
 
 /// The names of the tasks that a worker of this engine can run.
-pub(crate) fn names(engine: Engine) -> [&'static str; 5] {
+pub(crate) fn names(engine: Engine) -> [&'static str; 6] {
     let pay = match engine {
         Engine::Sqlite => PaySqlite::NAME,
         Engine::Postgres => PayPostgres::NAME,
         Engine::Mysql => PayMysql::NAME,
     };
-    [Work::NAME, Toil::NAME, pay, Poison::NAME, Hog::NAME]
+    [Work::NAME, Toil::NAME, pay, Beat::NAME, Poison::NAME, Hog::NAME]
 }
 
 /// Enqueues job `n`; most are small, a few last long enough to be caught.

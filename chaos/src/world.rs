@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Mutex, PoisonError,
@@ -97,8 +97,8 @@ pub(crate) struct World {
     pub(crate) producers: Vec<Process>,
     pub(crate) deaths: Vec<Death>,
     pub(crate) server_crashed: bool,
-    /// Kibibytes of address space that a worker may have.
-    pub(crate) memory: Option<u64>,
+    /// The command line that a worker's own is given to: it may limit it, or put it elsewhere.
+    pub(crate) around: Vec<String>,
     pub(crate) rng: fastrand::Rng,
     /// Whether the server goes with this world.
     own_server: bool,
@@ -110,17 +110,23 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A fresh database, in `parent` if that is given.
-    pub(crate) fn open(engine: Engine, seed: u64, parent: Option<&Path>) -> Result<Self> {
+    /// A fresh database of a server as it is out of the box.
+    pub(crate) fn open(engine: Engine, seed: u64) -> Result<Self> {
+        Self::open_in(engine, seed, None)
+    }
+
+    /// A fresh database; with settings, of a server of its own.
+    pub(crate) fn open_in(engine: Engine, seed: u64, settings: Option<&Settings>) -> Result<Self> {
         let folder = TempDir::new()?;
         let mut server = None;
         let url = match engine.server() {
             None => {
+                let parent = settings.and_then(|settings| settings.parent.as_deref());
                 let home = parent.unwrap_or_else(|| folder.path());
                 format!("sqlite://{}", home.join("chaos.db").display())
             }
             Some(kind) => {
-                let started = serve(kind, parent)?;
+                let started = serve(kind, settings)?;
                 let url = started.url();
                 server = Some(started);
                 let (base, _) = url.rsplit_once('/').context("a URL with a database")?;
@@ -141,9 +147,9 @@ impl World {
             producers: Vec::new(),
             deaths: Vec::new(),
             server_crashed: false,
-            memory: None,
+            around: Vec::new(),
             rng: fastrand::Rng::with_seed(seed),
-            own_server: parent.is_some(),
+            own_server: settings.is_some(),
             next_number: 0,
             runtime,
             journal,
@@ -180,13 +186,12 @@ impl World {
             number,
         };
         let program = env::current_exe()?;
-        let mut command = match self.memory.filter(|_| role == "work") {
+        let mut command = match self.around.split_first().filter(|_| role == "work") {
             None => Command::new(program),
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -c 0; ulimit -v {limit}; exec \"$0\" \"$@\"")]);
-                shell.arg(program);
-                shell
+            Some((first, others)) => {
+                let mut command = Command::new(first);
+                command.args(others).arg(program);
+                command
             }
         };
         command.arg(role).args(orders.words()).stdin(Stdio::null()).stdout(Stdio::null());
@@ -379,18 +384,17 @@ impl Drop for World {
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
-/// A server of this kind, with its files in `parent` if that is given.
-fn serve(kind: servers::Engine, parent: Option<&Path>) -> Result<Server> {
+/// A server of this kind, one of its own if there are settings for it.
+fn serve(kind: servers::Engine, settings: Option<&Settings>) -> Result<Server> {
+    if let Some(settings) = settings {
+        return Server::start_with(kind, settings);
+    }
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    if parent.is_none()
-        && let Some(at) = idle.iter().position(|server| server.engine() == kind)
-    {
+    if let Some(at) = idle.iter().position(|server| server.engine() == kind) {
         return Ok(idle.remove(at));
     }
     drop(idle);
-    let mut settings = Settings::new(Durability::Default);
-    settings.parent = parent.map(Path::to_path_buf);
-    Server::start_with(kind, &settings)
+    Server::start(kind, Durability::Default)
 }
 
 /// The URL to make databases by.

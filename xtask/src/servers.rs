@@ -160,6 +160,8 @@ pub struct Settings {
     /// More arguments of the server's own command line, after ours so that they win:
     /// `["-c", "max_connections=10"]` for PostgreSQL, `["--max-connections=10"]` for MariaDB.
     pub arguments: Vec<String>,
+    /// More variables of the server's environment, of which it otherwise has none but the `PATH`.
+    pub environment: Vec<(String, String)>,
     /// The directory in which the server's own is made, such as a small tmpfs. Default: the system's
     /// temporary directory. `nobody` must be able to reach it when the caller is root, and its
     /// path must be short: a Unix socket's name has 107 bytes at most.
@@ -342,6 +344,7 @@ impl Server {
         let (engine, durability) = (self.engine, self.settings.durability);
         let mut command = engine.serve(&self.home, &self.programs, self.port, durability)?;
         command.args(&self.settings.arguments);
+        command.envs(self.settings.environment.iter().cloned());
         let child = command.spawn().with_context(|| format!("{engine} cannot be run"))?;
         let child = self.child.insert(child);
         self.home.on_owners_death(engine.abrupt(), Pid::from_child(child))?;

@@ -1,6 +1,7 @@
 //! Connections end: by the server's hand, by a proxy's, at the answer of a commit; and for long.
 
 use std::{
+    net::Ipv4Addr,
     thread,
     time::{Duration, Instant},
 };
@@ -29,7 +30,7 @@ pub(super) fn terminate(engine: Engine, size: Size, seed: u64) -> Result<Option<
              WHERE db LIKE 'chaos%' AND id <> CONNECTION_ID()"
         }
     };
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.warm_up(WORKERS, 2)?;
     let mut ended = 0;
     while ended < size.terminations {
@@ -53,11 +54,10 @@ pub(super) fn terminate(engine: Engine, size: Size, seed: u64) -> Result<Option<
 
 /// A world whose processes reach the database through a proxy.
 fn detoured(engine: Engine, seed: u64) -> Result<Option<(World, Proxy)>> {
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     let Some(server) = &world.server else { return Ok(None) };
-    let proxy = Proxy::start(server.port())?;
-    let detour = world.url.replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
-    world.detour = Some(detour);
+    let proxy = Proxy::start(Ipv4Addr::LOCALHOST, server.port())?;
+    world.detour = Some(proxy.detour(&world.url, server.port()));
     Ok(Some((world, proxy)))
 }
 

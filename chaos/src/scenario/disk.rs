@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::process::geteuid;
 use tempfile::TempDir;
+use xtask::servers::{Durability, Settings};
 
 use super::{Outcome, Size};
 use crate::{engine::Engine, world::World};
@@ -64,7 +65,9 @@ pub(super) fn full(engine: Engine, size: Size, seed: u64) -> Result<Option<Outco
         Engine::Postgres | Engine::Mysql => return Ok(None),
     };
     let Some(disk) = Disk::mount(megabytes)? else { return Ok(None) };
-    let mut world = World::open(engine, seed, Some(disk.path()))?;
+    let mut settings = Settings::new(Durability::Default);
+    settings.parent = Some(disk.path().to_owned());
+    let mut world = World::open_in(engine, seed, Some(&settings))?;
     world.warm_up(3, 2)?;
     disk.fill(if engine == Engine::Sqlite { 64 } else { 1_024 })?;
     thread::sleep(Duration::from_secs(8));

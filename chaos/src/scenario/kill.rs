@@ -23,7 +23,7 @@ const MAX: Duration = Duration::from_secs(5);
 /// A worker dies every 50 to 350 ms. The oldest one is spared nine times of ten, and while no other
 /// is grown: somebody must be there to notice.
 pub(super) fn kill(engine: Engine, size: Size, seed: u64) -> Result<Option<Outcome>> {
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.warm_up(WORKERS, 2)?;
     if engine.server().is_some() {
         thread::sleep(SETTLED);

@@ -45,8 +45,11 @@ pub(super) fn poison(engine: Engine, size: Size, seed: u64) -> Result<Option<Out
 
 /// Poison that ends its process is quarantined after three deaths; all innocents are done.
 fn deadly(engine: Engine, seed: u64, how: &str, outcome: &mut Outcome) -> Result<String> {
-    let mut world = World::open(engine, seed, None)?;
-    world.memory = (how == "eater").then_some(MEMORY);
+    let mut world = World::open(engine, seed)?;
+    if how == "eater" {
+        let limited = format!("ulimit -c 0; ulimit -v {MEMORY}; exec \"$0\" \"$@\"");
+        world.around = vec!["sh".to_owned(), "-c".to_owned(), limited];
+    }
     let poison = world.with_app(async |app| {
         let queue = app.queue();
         for n in 0..INNOCENTS / 2 {
@@ -87,7 +90,7 @@ fn deadly(engine: Engine, seed: u64, how: &str, outcome: &mut Outcome) -> Result
 /// Loops without an end, one on the runtime and one on the blocking pool, keep nobody else from
 /// working, and the process from ending neither.
 fn endless(engine: Engine, seed: u64, outcome: &mut Outcome) -> Result<String> {
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.with_app(async |app| {
         Apply::new(&Hog {}).to(app.queue()).await?;
         Apply::new(&Poison { how: "loop".to_owned() }).to(app.queue()).await?;

@@ -14,7 +14,7 @@ pub(super) fn restart(engine: Engine, size: Size, seed: u64) -> Result<Option<Ou
     if engine.server().is_none() {
         return Ok(None);
     }
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.server_crashed = true;
     let mut slowest = Duration::ZERO;
     for _ in 0..size.restarts {

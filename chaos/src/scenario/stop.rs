@@ -17,7 +17,7 @@ const LEASE: Duration = Duration::from_secs(2);
 
 /// Workers hang for two leases and come back as zombies.
 pub(super) fn stop(engine: Engine, size: Size, seed: u64) -> Result<Option<Outcome>> {
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.lease = LEASE;
     world.warm_up(4, 1)?;
     let mut stopped = 0;
@@ -53,7 +53,7 @@ const LONG: u64 = 4_000;
 
 /// Workers are told to stop; every second one is told twice, while long jobs run.
 pub(super) fn term(engine: Engine, size: Size, seed: u64) -> Result<Option<Outcome>> {
-    let mut world = World::open(engine, seed, None)?;
+    let mut world = World::open(engine, seed)?;
     world.warm_up(3, 1)?;
     let mut outcome = Outcome::default();
     let (mut once, mut twice) = (Vec::new(), Vec::new());
