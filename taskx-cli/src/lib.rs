@@ -156,13 +156,15 @@ async fn operate(
     match command {
         // These say themselves what a missing schema means.
         Command::Migrate(args) => {
-            let args = if args.is_destructive() && terminal::can_ask() {
-                terminal::consent("Undo the newest migration, with all that its tables hold?")?;
-                args.consented()
-            } else {
+            let undone = if terminal::can_ask() { args.to_consent(app).await? } else { Vec::new() };
+            let args = if undone.is_empty() {
                 args
+            } else {
+                let names = undone.join(", ");
+                terminal::consent(&format!("Undo {names}, with all that the tables hold?"))?;
+                args.consented()
             };
-            return migrate::migrate(&args, app, out).await;
+            return migrate::migrate(&args, app, out, || terminal::busy("migrating")).await;
         }
         Command::Doctor(args) => return doctor::doctor(&args, app, out).await,
         _ => app.check_schema().await?,

@@ -1,12 +1,18 @@
 //! What a person at a terminal gets beyond plain text: drawn tables, questions, progress.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    time::Duration,
+};
 
 use comfy_table::{
     Attribute, Cell, ContentArrangement, Table as Drawn, presets::UTF8_FULL_CONDENSED,
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use taskx_commands::{Exit, Failure, Output, Table};
+
+/// How often a sign of life moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The standard output: drawn tables on a terminal, columns of plain text elsewhere.
 pub(crate) fn output(json: bool) -> Output {
@@ -76,4 +82,16 @@ pub(crate) fn spinner(doing: &'static str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// A sign of life for work that counts nothing: how long it takes; shown only on a terminal, and
+/// gone when it is dropped.
+pub(crate) fn busy(doing: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(doing).with_finish(ProgressFinish::AndClear);
+    let bar = match ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.enable_steady_tick(TICK);
+    bar
 }

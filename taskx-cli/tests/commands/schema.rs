@@ -49,6 +49,10 @@ fn the_sql_of_migrations_is_shown(bench: &Bench) {
     let down = bench.text(&["migrate", "sql", "--down"]);
     assert!(down.contains("DROP TABLE"), "{down}");
     assert_eq!(bench.text(&["migrate", "sql", "--pending"]), "");
+    let all = bench.json(&["migrate", "sql"]);
+    assert!(all[0]["name"].as_str().unwrap().starts_with("0001_"), "{all}");
+    assert!(all[0]["sql"].as_str().unwrap().contains("CREATE TABLE"), "{all}");
+    assert_eq!(bench.json(&["migrate", "sql", "--pending"]), json!([]));
 }
 
 fn a_missing_schema_names_its_mend(bench: &Bench) {

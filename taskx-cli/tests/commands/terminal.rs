@@ -183,10 +183,53 @@ fn destructive_commands_ask() {
     assert_eq!(bench.wait(bench.store.find(ids[1])).unwrap(), None);
 
     let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
-    terminal.wait_for("with all that its tables hold? [y/N]");
+    terminal.wait_for("Undo 0001_initial, with all that the tables hold? [y/N]");
     terminal.press("n\n");
     assert_eq!(terminal.end().0, 1);
     bench.wait(bench.store.check_schema()).unwrap();
+    let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
+    terminal.wait_for("[y/N]");
+    terminal.press("y\n");
+    terminal.wait_for("undid 0001_initial");
+    assert_eq!(terminal.end().0, 0);
+    // Nothing is left to ask about.
+    let (code, told) = Terminal::start(&bench, &["migrate", "down"], &[]).end();
+    assert!(code == 0 && told.contains("there was nothing to undo"), "{told}");
+}
+
+/// MySQL has a migration for each table.
+#[test]
+fn the_question_names_every_migration_that_is_undone() {
+    let Some(bench) = Bench::mysql("the_question_names_every_migration_that_is_undone") else {
+        return;
+    };
+    let mut terminal = Terminal::start(&bench, &["migrate", "down", "--all"], &[]);
+    let asked = terminal.wait_for("[y/N]");
+    assert!(asked.contains("0011_generation") && asked.contains("0001_jobs"), "{asked}");
+    terminal.press("n\n");
+    assert_eq!(terminal.end().0, 1);
+    let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
+    let asked = terminal.wait_for("[y/N]");
+    assert!(asked.contains("0011_generation") && !asked.contains("0001_jobs"), "{asked}");
+    terminal.press("n\n");
+    assert_eq!(terminal.end().0, 1);
+}
+
+#[test]
+fn long_work_shows_how_far_it_is() {
+    let bench = Bench::sqlite();
+    let jobs: Vec<_> = (0..2_500).map(|_| job()).collect();
+    bench.wait(bench.store.insert(&jobs)).unwrap();
+    let line = ["jobs", "discard", "--all", "--yes"];
+    let (code, raw) = Terminal::start(&bench, &line, &[]).end();
+    assert_eq!(code, 0, "{raw}");
+    assert!(raw.contains("/2,500") && raw.contains("2500 of 2500 jobs changed"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["prune"], &[]).end();
+    assert!(raw.contains("pruned"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["migrate", "down", "--yes"], &[]).end();
+    assert!(raw.contains("migrating") && raw.contains("undid 0001_initial"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["migrate"], &[]).end();
+    assert!(raw.contains("migrating") && raw.contains("applied 0001_initial"), "{raw}");
 }
 
 #[test]
