@@ -22,14 +22,18 @@ mod terminal;
 mod top;
 mod workers;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 // Linked for the drivers that it registers.
 use taskx_diesel as _;
 
 use taskx_commands::{Exit, Failure, Output, cron, doctor, enqueue, migrate, schedules, status};
-use taskx_core::app::Opening;
+use taskx_core::{app::Opening, config::unreadable_env};
 
 use crate::{connect::Database, report::Report};
 
@@ -95,25 +99,39 @@ enum Command {
 
 /// Does what the words of a command line say.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let line = match parse(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let line = match parse(words.clone()) {
         Ok(line) => line,
-        Err(error) => {
-            let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return exit.into();
-        }
+        Err(error) => return slip(&error, &words).into(),
     };
     // Before any thread: it sets variables.
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        return Report::new(None).tell(&Failure::usage(format!(".env: {error}"))).into();
+    let env = match dotenvy::dotenv() {
+        Err(dotenvy::Error::LineParse(line, _)) => Err(unreadable_env(&line)),
+        Err(error) if !error.not_found() => Err(format!(".env: {error}")),
+        _ => Ok(()),
+    };
+    if let Err(message) = env {
+        return Report::new(None).tell(&Failure::usage(message)).into();
     }
     let report = Report::new(line.database.url().as_deref());
     match answer(line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report.tell(&failure).into(),
     }
+}
+
+/// Tells of a line that is not understood, or prints the help that it asks for. A word in the wrong
+/// place is repeated, and may be a URL.
+fn slip(error: &clap::Error, words: &[OsString]) -> Exit {
+    let texts = words.iter().map(|word| word.to_string_lossy());
+    let told = error.render().to_string();
+    let hidden = texts.fold(told.clone(), |told, word| Report::new(Some(&word)).hide(&told));
+    if hidden == told {
+        let _ = error.print();
+    } else {
+        let _ = io::stderr().write_all(hidden.as_bytes());
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Line, clap::Error> {
