@@ -23,6 +23,7 @@ on_each_engine! {
     many_are_changed_only_with_consent
     a_filter_that_was_forgotten_changes_nothing
     a_job_for_later_runs_now
+    arguments_over_the_limit_are_refused
     a_waiting_job_is_discarded_for_a_reason
     a_deleted_job_is_gone
     other_arguments_are_stored
@@ -161,6 +162,22 @@ fn a_job_for_later_runs_now(bench: &Bench) {
     assert_eq!(text, "run-now: 1 of 1 job changed\n");
     assert_eq!(bench.find(later).state, JobState::Available);
     assert_eq!(bench.find(running).state, JobState::Running);
+}
+
+fn arguments_over_the_limit_are_refused(bench: &Bench) {
+    let id = bench.insert(&job());
+    let folder = bench.folder.path();
+    std::fs::write(folder.join("big.json"), format!(r#"{{"to":"{}"}}"#, "a".repeat(1 << 20)))
+        .unwrap();
+    let mut edit = bench.taskx(&["jobs", "edit", &id.to_string()]);
+    let output = edit.env("VISUAL", "cp big.json").assert().code(2).get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the limit is 1048576"), "{told}");
+    assert_eq!(bench.find(id).payload, job().payload);
+    let add = ["schedules", "add", "s", "send", "0 3 * * *", "--args", "@big.json"];
+    assert!(bench.complaint(&add, 2).contains("the limit is 1048576"));
+    let enqueue = ["enqueue", "send", "--force", "--args", "@big.json"];
+    assert!(bench.complaint(&enqueue, 2).contains("the limit is 1048576"));
 }
 
 fn a_waiting_job_is_discarded_for_a_reason(bench: &Bench) {
