@@ -23,6 +23,7 @@ on_each_engine! {
     many_are_changed_only_with_consent
     a_filter_that_was_forgotten_changes_nothing
     a_job_for_later_runs_now
+    a_job_that_is_named_twice_is_one
     arguments_over_the_limit_are_refused
     a_waiting_job_is_discarded_for_a_reason
     a_deleted_job_is_gone
@@ -162,6 +163,17 @@ fn a_job_for_later_runs_now(bench: &Bench) {
     assert_eq!(text, "run-now: 1 of 1 job changed\n");
     assert_eq!(bench.find(later).state, JobState::Available);
     assert_eq!(bench.find(running).state, JobState::Running);
+    // One that is dead waits for nothing, and running it again is another wish.
+    let dead = bench.dead();
+    let left = bench.complaint(&["jobs", "run-now", &dead.to_string()], 1);
+    assert!(left.contains("taskx jobs retry"), "{left}");
+    assert_eq!(bench.find(dead).state, JobState::Discarded);
+}
+
+fn a_job_that_is_named_twice_is_one(bench: &Bench) {
+    let id = bench.dead().to_string();
+    let done = bench.json(&["jobs", "retry", &id, &id]);
+    assert_eq!(done, json!({ "verb": "retry", "matched": 1, "changed": 1 }));
 }
 
 fn arguments_over_the_limit_are_refused(bench: &Bench) {
@@ -229,6 +241,10 @@ fn the_dead_are_listed_and_brought_back(bench: &Bench) {
     assert!(listed.contains("mailbox full") && !listed.contains(&waiting.to_string()), "{listed}");
     assert!(bench.complaint(&["dead", "redrive"], 2).contains("which jobs?"));
     assert!(bench.complaint(&["dead", "redrive", "--all"], 2).contains("retry 2 jobs?"));
+    // By id too only the dead.
+    let waits = bench.insert(&later());
+    bench.complaint(&["dead", "redrive", &waits.to_string()], 1);
+    assert_eq!(bench.find(waits).state, JobState::Scheduled);
     let done = bench.json(&["dead", "redrive", "--task", "send", "--yes"]);
     assert_eq!(done, json!({ "verb": "retry", "matched": 2, "changed": 2 }));
     assert!(dead.iter().all(|id| bench.find(*id).state == JobState::Available));
