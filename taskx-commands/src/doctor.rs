@@ -7,7 +7,7 @@ use serde::Serialize;
 use taskx_core::{
     app::App,
     clock::{Clock, SystemClock},
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     inspect::{DatabaseInfo, Inspect, QueueInfo, StateCount, TaskInfo, WorkerInfo},
     job::JobState,
     schedule::ScheduleInfo,
@@ -206,10 +206,9 @@ struct Findings {
 pub async fn doctor(_args: &Args, app: &App, out: &mut Output) -> Result<(), Failure> {
     let findings = match app.check_schema().await {
         Ok(()) => look(app).await?,
-        Err(error) if error.kind() == ErrorKind::Schema => Findings {
-            problems: vec![Problem::new(error.to_string(), "`taskx migrate up`")],
-            database: None,
-        },
+        Err(error) if error.kind() == ErrorKind::Schema => {
+            Findings { problems: vec![other_schema(app, &error).await?], database: None }
+        }
         Err(error) => return Err(error.into()),
     };
     if out.is_json() {
@@ -220,8 +219,37 @@ pub async fn doctor(_args: &Args, app: &App, out: &mut Output) -> Result<(), Fai
     if findings.problems.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Failed)) }
 }
 
+/// A schema of another version than this program's.
+async fn other_schema(app: &App, error: &Error) -> Result<Problem> {
+    let is_older = app.migrations().await?.iter().any(|migration| migration.applied_at.is_none());
+    let mend = if is_older {
+        "`taskx migrate up`"
+    } else {
+        "upgrade this program to the version that migrated it; migrating down takes that version too"
+    };
+    Ok(Problem::new(error.to_string(), mend))
+}
+
+/// What somebody took away by hand; the record of migrations does not tell.
+fn drift(database: &DatabaseInfo) -> Option<Problem> {
+    let missing = database.missing.join(", ");
+    (!missing.is_empty()).then(|| {
+        Problem::new(
+            format!("the schema lacks {missing}, which its migrations made"),
+            "`taskx migrate sql` shows the statements that make it: run those again",
+        )
+    })
+}
+
 async fn look(app: &App) -> Result<Findings> {
-    let mut problems = problems(app).await?;
+    let database = app.queue().database().await?;
+    let mut problems = Vec::from_iter(drift(&database));
+    match self::problems(app).await {
+        Ok(found) => problems.extend(found),
+        // They are read from what is missing, which has been told.
+        Err(_) if !problems.is_empty() => {}
+        Err(error) => return Err(error),
+    }
     let before = SystemClock.now();
     let theirs = app.queue().now().await?;
     let after = SystemClock.now();
@@ -234,7 +262,6 @@ async fn look(app: &App) -> Result<Findings> {
             "taskx goes by the database's; set the other one right (NTP), or logs will mislead",
         ));
     }
-    let database = app.queue().database().await?;
     if let Some(open) = database.oldest_snapshot.filter(|open| *open > SNAPSHOT) {
         problems.push(Problem::new(
             format!("a transaction has been open for {}: removed rows pile up", span(open)),

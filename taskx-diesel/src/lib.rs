@@ -13,6 +13,8 @@ mod apply_on;
 mod backend;
 mod connection;
 mod declared;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod drift;
 mod driver;
 mod error;
 mod migrate;

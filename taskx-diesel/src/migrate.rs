@@ -207,6 +207,16 @@ impl<DB: diesel::backend::Backend> BoxableConnection<DB> for Recorder {
     }
 }
 
+/// The SQL of each embedded migration, oldest first.
+pub(crate) fn texts<DB: diesel::backend::Backend>() -> Result<Vec<String>>
+where
+    Migrations: MigrationSource<DB>,
+{
+    let text =
+        |migration: &Box<dyn Migration<DB>>| Recorder::record(|recorder| migration.run(recorder));
+    sorted::<DB>()?.iter().map(text).collect()
+}
+
 /// The version of a migration.
 fn version<DB: diesel::backend::Backend>(migration: impl AsRef<dyn Migration<DB>>) -> String {
     migration.as_ref().name().version().to_string()
