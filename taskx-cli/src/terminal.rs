@@ -20,9 +20,13 @@ pub(crate) fn output(json: bool) -> Output {
     if io::stdout().is_terminal() { out.with_tables(draw) } else { out }
 }
 
-/// A table as wide as the terminal.
+/// A table as wide as the terminal; columns of plain text where that has no width to tell (in
+/// containers, under some tools), since a cell would have one letter a line.
 fn draw(table: &Table) -> String {
     let mut drawn = Drawn::new();
+    if drawn.width().is_none_or(|width| width == 0) {
+        return table.to_string();
+    }
     drawn.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let is_bold = has_colour();
     drawn.set_header(table.columns.iter().map(|name| {
