@@ -208,6 +208,7 @@ impl<DB: diesel::backend::Backend> BoxableConnection<DB> for Recorder {
 }
 
 /// The SQL of each embedded migration, oldest first.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) fn texts<DB: diesel::backend::Backend>() -> Result<Vec<String>>
 where
     Migrations: MigrationSource<DB>,
