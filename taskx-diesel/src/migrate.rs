@@ -213,9 +213,10 @@ pub(crate) fn texts<DB: diesel::backend::Backend>() -> Result<Vec<String>>
 where
     Migrations: MigrationSource<DB>,
 {
-    let text =
-        |migration: &Box<dyn Migration<DB>>| Recorder::record(|recorder| migration.run(recorder));
-    sorted::<DB>()?.iter().map(text).collect()
+    let migrations = sorted::<DB>()?;
+    let texts =
+        migrations.iter().map(|migration| Recorder::record(|recorder| migration.run(recorder)));
+    texts.collect()
 }
 
 /// The version of a migration.
