@@ -1,6 +1,6 @@
 //! The database that a command works on: found as an application finds it, without the application.
 
-use taskx_commands::Failure;
+use taskx_commands::{Exit, Failure};
 use taskx_core::{
     app::{App, Opening},
     config::Config,
@@ -60,6 +60,13 @@ impl Database {
             let app = App::builder().config(config).opening(opening).build().await;
             let app = app.map_err(|error| {
                 let failure = Failure::from(error);
+                if !unnamed && failure.exit == Exit::Usage && failure.mend.is_none() {
+                    return failure.mend(
+                        "is it the database that is meant (--database-url, TASKX_DATABASE_URL, \
+                         taskx.toml or DATABASE_URL)? `taskx migrate` makes a SQLite file that is \
+                         missing",
+                    );
+                }
                 if !unnamed {
                     return failure;
                 }

@@ -60,7 +60,7 @@ pub(crate) async fn dead(args: Args, app: &App, out: &mut Output) -> Result<(), 
             list::list(&filter.among(&DEAD).read(app).await?, &paging, app, out).await
         }
         Verb::Redrive { filter, all, yes } => {
-            let filter = filter.required(all)?.among(&DEAD).read(app).await?;
+            let filter = filter.required(all)?.within(&DEAD).read(app).await?;
             Bulk { filter, change: Change::Retry, yes }.run(app, out).await
         }
     }

@@ -22,14 +22,18 @@ mod terminal;
 mod top;
 mod workers;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 // Linked for the drivers that it registers.
 use taskx_diesel as _;
 
 use taskx_commands::{Exit, Failure, Output, cron, doctor, enqueue, migrate, schedules, status};
-use taskx_core::app::Opening;
+use taskx_core::{app::Opening, config::unreadable_env};
 
 use crate::{connect::Database, report::Report};
 
@@ -95,25 +99,39 @@ enum Command {
 
 /// Does what the words of a command line say.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let line = match parse(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let line = match parse(words.clone()) {
         Ok(line) => line,
-        Err(error) => {
-            let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return exit.into();
-        }
+        Err(error) => return slip(&error, &words).into(),
     };
     // Before any thread: it sets variables.
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        return Report::new(None).tell(&Failure::usage(format!(".env: {error}"))).into();
+    let env = match dotenvy::dotenv() {
+        Err(dotenvy::Error::LineParse(line, _)) => Err(unreadable_env(&line)),
+        Err(error) if !error.not_found() => Err(format!(".env: {error}")),
+        _ => Ok(()),
+    };
+    if let Err(message) = env {
+        return Report::new(None).tell(&Failure::usage(message)).into();
     }
     let report = Report::new(line.database.url().as_deref());
     match answer(line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report.tell(&failure).into(),
     }
+}
+
+/// Tells of a line that is not understood, or prints the help that it asks for. A word in the wrong
+/// place is repeated, and may be a URL.
+fn slip(error: &clap::Error, words: &[OsString]) -> Exit {
+    let texts = words.iter().map(|word| word.to_string_lossy());
+    let told = error.render().to_string();
+    let hidden = texts.fold(told.clone(), |told, word| Report::new(Some(&word)).hide(&told));
+    if hidden == told {
+        let _ = error.print();
+    } else {
+        let _ = io::stderr().write_all(hidden.as_bytes());
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Line, clap::Error> {
@@ -156,13 +174,15 @@ async fn operate(
     match command {
         // These say themselves what a missing schema means.
         Command::Migrate(args) => {
-            let args = if args.is_destructive() && terminal::can_ask() {
-                terminal::consent("Undo the newest migration, with all that its tables hold?")?;
-                args.consented()
-            } else {
+            let undone = if terminal::can_ask() { args.to_consent(app).await? } else { Vec::new() };
+            let args = if undone.is_empty() {
                 args
+            } else {
+                let names = undone.join(", ");
+                terminal::consent(&format!("Undo {names}, with all that the tables hold?"))?;
+                args.consented()
             };
-            return migrate::migrate(&args, app, out).await;
+            return migrate::migrate(&args, app, out, || terminal::busy("migrating")).await;
         }
         Command::Doctor(args) => return doctor::doctor(&args, app, out).await,
         _ => app.check_schema().await?,
@@ -245,6 +265,8 @@ mod tests {
     fn examples(text: &str) -> impl Iterator<Item = &str> {
         let from_our_name = |line| {
             let line: &str = str::trim_start(line).trim_start_matches("$ ");
+            // What an application's own binary answers is among what this command does.
+            let line = line.strip_prefix("web ").unwrap_or(line);
             let (setting, rest) = line.split_once(' ')?;
             if setting.contains('=') { Some(rest) } else { Some(line) }
         };
@@ -259,11 +281,14 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut texts: Vec<_> =
             commands().into_iter().map(|(path, command)| (path, after_help(&command))).collect();
-        for file in ["README.md", "docs/src/command-line.md", "docs/src/operating.md"] {
-            let text = fs::read_to_string(root.join(file)).unwrap();
+        let mut files = vec![root.join("README.md")];
+        let chapters = fs::read_dir(root.join("docs/src")).unwrap();
+        files.extend(chapters.map(|entry| entry.unwrap().path()));
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
             // Only what is fenced, of which every second part is.
             let fenced = text.split("\n```").skip(1).step_by(2).collect::<Vec<_>>().join("\n");
-            texts.push((file.to_owned(), fenced));
+            texts.push((file.display().to_string(), fenced));
         }
         let mut count = 0;
         for (place, text) in &texts {

@@ -56,7 +56,8 @@ impl Report {
         failure.exit
     }
 
-    fn hide(&self, text: &str) -> String {
+    /// A text without the passwords.
+    pub(crate) fn hide(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
@@ -76,14 +77,17 @@ fn drawn(told: Failure) -> String {
 /// The passwords in a URL, each as it is written and percent-decoded.
 fn secrets(url: &str) -> Vec<String> {
     let Some((_, rest)) = url.split_once("://") else { return Vec::new() };
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    // The last @: a password may hold another one, or a slash, though it should not.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
+    };
     let mut found: Vec<String> = user
         .and_then(|user| user.split_once(':'))
         .map(|(_, word)| word.to_owned())
         .into_iter()
         .collect();
-    let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
     for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         if key.contains("password") {
             found.push(value.to_owned());
@@ -108,5 +112,7 @@ mod tests {
         assert_eq!(report.hide("no s%23cret, s#cret or hush"), "no ***, *** or ***");
         assert_eq!(Report::new(Some("sqlite://taskx.db")).hide("taskx.db"), "taskx.db");
         assert_eq!(Report::new(Some("postgres://ada:@db/app")).hide("a"), "a");
+        let report = Report::new(Some("mysql://ada:se/cr?et@db/app"));
+        assert_eq!(report.hide("no se/cr?et"), "no ***");
     }
 }

@@ -3,6 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use clap_complete::Shell;
+use serde_json::json;
 use taskx_commands::{Failure, Output};
 
 /// For which shell.
@@ -50,5 +51,8 @@ pub(crate) fn man(args: &Man, command: clap::Command, out: &mut Output) -> Resul
     let failed = |error: io::Error| Failure::failed(format!("write {}: {error}", folder.display()));
     fs::create_dir_all(folder).map_err(failed)?;
     clap_mangen::generate_to(command, folder).map_err(failed)?;
+    if out.is_json() {
+        return out.json(&json!({ "folder": folder }));
+    }
     out.line(format_args!("the pages are in {}", folder.display()))
 }

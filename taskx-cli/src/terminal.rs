@@ -1,12 +1,18 @@
 //! What a person at a terminal gets beyond plain text: drawn tables, questions, progress.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    time::Duration,
+};
 
 use comfy_table::{
     Attribute, Cell, ContentArrangement, Table as Drawn, presets::UTF8_FULL_CONDENSED,
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use taskx_commands::{Exit, Failure, Output, Table};
+
+/// How often a sign of life moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The standard output: drawn tables on a terminal, columns of plain text elsewhere.
 pub(crate) fn output(json: bool) -> Output {
@@ -14,9 +20,13 @@ pub(crate) fn output(json: bool) -> Output {
     if io::stdout().is_terminal() { out.with_tables(draw) } else { out }
 }
 
-/// A table as wide as the terminal.
+/// A table as wide as the terminal; columns of plain text where that has no width to tell (in
+/// containers, under some tools), since a cell would have one letter a line.
 fn draw(table: &Table) -> String {
     let mut drawn = Drawn::new();
+    if drawn.width().is_none_or(|width| width == 0) {
+        return table.to_string();
+    }
     drawn.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let is_bold = has_colour();
     drawn.set_header(table.columns.iter().map(|name| {
@@ -76,4 +86,16 @@ pub(crate) fn spinner(doing: &'static str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// A sign of life for work that counts nothing: how long it takes; shown only on a terminal, and
+/// gone when it is dropped.
+pub(crate) fn busy(doing: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(doing).with_finish(ProgressFinish::AndClear);
+    let bar = match ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.enable_steady_tick(TICK);
+    bar
 }

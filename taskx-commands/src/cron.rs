@@ -1,7 +1,10 @@
 //! `taskx cron`: when a trigger fires, and what it means; it needs no database.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use serde::Serialize;
 use taskx_core::clock::{Clock, SystemClock};
 use taskx_schedule::{CronField, CronTrigger, DateTrigger, Dst, Trigger, crontab_warning};
@@ -84,8 +87,14 @@ struct Written {
     #[arg(long, value_name = "TIME")]
     end_date: Option<String>,
     /// When the clock jumps: rfc (each fires once), or wall-clock
-    #[arg(long, value_name = "RULE", value_parser = ["rfc", "wall-clock"])]
+    #[arg(long, value_name = "RULE", value_parser = rules())]
     dst: Option<String>,
+}
+
+/// The words for the rules, the attribute's spelling among them.
+fn rules() -> PossibleValuesParser {
+    let wall_clock = PossibleValue::new("wall-clock").alias("wall_clock");
+    PossibleValuesParser::new([PossibleValue::new("rfc"), wall_clock])
 }
 
 impl Written {
@@ -136,7 +145,7 @@ impl Written {
         if let Some(date) = &self.end_date {
             builder = builder.end_date(date);
         }
-        if self.dst.as_deref() == Some("wall-clock") {
+        if self.dst.as_deref().is_some_and(|rule| rule != "rfc") {
             builder = builder.dst(Dst::WallClock);
         }
         builder.check_given()?;
@@ -184,6 +193,9 @@ pub fn cron(args: &Args, out: &mut Output) -> Result<(), Failure> {
             }
             if let Some(warning) = &shown.warning {
                 crate::output::say(format_args!("doubtful: {warning}"));
+            }
+            if shown.next.is_empty() {
+                crate::output::say("it does not fire any more");
             }
             shown.next.iter().try_for_each(|time| out.line(time))
         }

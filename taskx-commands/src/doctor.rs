@@ -7,7 +7,7 @@ use serde::Serialize;
 use taskx_core::{
     app::App,
     clock::{Clock, SystemClock},
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     inspect::{DatabaseInfo, Inspect, QueueInfo, StateCount, TaskInfo, WorkerInfo},
     job::JobState,
     schedule::ScheduleInfo,
@@ -206,10 +206,9 @@ struct Findings {
 pub async fn doctor(_args: &Args, app: &App, out: &mut Output) -> Result<(), Failure> {
     let findings = match app.check_schema().await {
         Ok(()) => look(app).await?,
-        Err(error) if error.kind() == ErrorKind::Schema => Findings {
-            problems: vec![Problem::new(error.to_string(), "`taskx migrate up`")],
-            database: None,
-        },
+        Err(error) if error.kind() == ErrorKind::Schema => {
+            Findings { problems: vec![other_schema(app, &error).await?], database: None }
+        }
         Err(error) => return Err(error.into()),
     };
     if out.is_json() {
@@ -220,27 +219,67 @@ pub async fn doctor(_args: &Args, app: &App, out: &mut Output) -> Result<(), Fai
     if findings.problems.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Failed)) }
 }
 
+/// A schema of another version than this program's.
+async fn other_schema(app: &App, error: &Error) -> Result<Problem> {
+    let is_older = app.migrations().await?.iter().any(|migration| migration.applied_at.is_none());
+    let mend = if is_older {
+        "`taskx migrate up`"
+    } else {
+        "upgrade this program to the version that migrated it; migrating down takes that version too"
+    };
+    Ok(Problem::new(error.to_string(), mend))
+}
+
+/// What somebody took away by hand; the record of migrations does not tell.
+fn drift(database: &DatabaseInfo) -> Option<Problem> {
+    let missing = database.missing.join(", ");
+    (!missing.is_empty()).then(|| {
+        Problem::new(
+            format!("the schema lacks {missing}, which its migrations made"),
+            "`taskx migrate sql` shows the statements that make it: run those again",
+        )
+    })
+}
+
+/// A clock of this machine that goes otherwise than the database's, which was read between our two
+/// readings.
+fn clocks_differ(
+    before: DateTime<Utc>,
+    theirs: DateTime<Utc>,
+    after: DateTime<Utc>,
+) -> Option<Problem> {
+    let skew = if theirs < before { before - theirs } else { theirs - after };
+    let skew = skew.to_std().unwrap_or_default();
+    (skew > SKEW).then(|| {
+        Problem::new(
+            format!("the clocks of this machine and of the database differ by {}", span(skew)),
+            "taskx goes by the database's; set the other one right (NTP), or logs will mislead",
+        )
+    })
+}
+
+fn old_snapshot(database: &DatabaseInfo) -> Option<Problem> {
+    let open = database.oldest_snapshot.filter(|open| *open > SNAPSHOT)?;
+    Some(Problem::new(
+        format!("a transaction has been open for {}: removed rows pile up", span(open)),
+        "find the session that forgot to commit (pg_stat_activity, INNODB_TRX) and end it",
+    ))
+}
+
 async fn look(app: &App) -> Result<Findings> {
-    let mut problems = problems(app).await?;
+    let database = app.queue().database().await?;
+    let mut problems = Vec::from_iter(drift(&database));
+    match self::problems(app).await {
+        Ok(found) => problems.extend(found),
+        // They are read from what is missing, which has been told.
+        Err(_) if !problems.is_empty() => {}
+        Err(error) => return Err(error),
+    }
     let before = SystemClock.now();
     let theirs = app.queue().now().await?;
     let after = SystemClock.now();
-    // The database read its clock somewhere between our two readings.
-    let skew = if theirs < before { before - theirs } else { theirs - after };
-    let skew = skew.to_std().unwrap_or_default();
-    if skew > SKEW {
-        problems.push(Problem::new(
-            format!("the clocks of this machine and of the database differ by {}", span(skew)),
-            "taskx goes by the database's; set the other one right (NTP), or logs will mislead",
-        ));
-    }
-    let database = app.queue().database().await?;
-    if let Some(open) = database.oldest_snapshot.filter(|open| *open > SNAPSHOT) {
-        problems.push(Problem::new(
-            format!("a transaction has been open for {}: removed rows pile up", span(open)),
-            "find the session that forgot to commit (pg_stat_activity, INNODB_TRX) and end it",
-        ));
-    }
+    problems.extend(clocks_differ(before, theirs, after));
+    problems.extend(old_snapshot(&database));
     Ok(Findings { problems, database: Some(database) })
 }
 
@@ -339,6 +378,31 @@ mod tests {
         let mut dead = seen();
         dead.workers[0].lease_until = dead.now - chrono::TimeDelta::seconds(1);
         assert!(told(&dead).starts_with("worker web-1:7 was last heard of"), "{}", told(&dead));
+    }
+
+    #[test]
+    fn clocks_that_differ_are_told() {
+        let at = |seconds| seen().now + chrono::TimeDelta::seconds(seconds);
+        let told = |theirs| clocks_differ(at(0), at(theirs), at(2)).map(|problem| problem.what);
+        let differ = "the clocks of this machine and of the database differ by";
+        assert_eq!(told(-600), Some(format!("{differ} 10m")));
+        assert_eq!(told(8), Some(format!("{differ} 6s")));
+        // The question took its time, and five seconds are nothing.
+        assert_eq!([-5, 0, 1, 2, 7].map(told), [const { None }; 5]);
+    }
+
+    #[test]
+    fn an_old_snapshot_and_what_was_taken_away_are_told() {
+        let open = |seconds| DatabaseInfo {
+            oldest_snapshot: Some(Duration::from_secs(seconds)),
+            missing: vec!["taskx_slots".to_owned()],
+            ..DatabaseInfo::default()
+        };
+        assert_eq!(old_snapshot(&open(600)), None);
+        let told = old_snapshot(&open(7_260)).unwrap().what;
+        assert_eq!(told, "a transaction has been open for 2h 1m: removed rows pile up");
+        assert!(drift(&open(0)).unwrap().what.contains("taskx_slots"));
+        assert_eq!(drift(&DatabaseInfo::default()), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use taskx_core::{
     app::App,
     error::chain,
     inspect::{Inspect, JobFilter, Page, TaskInfo},
-    job::{JobId, JobState, NewJob, RunAt},
+    job::{Job, JobId, JobState, NewJob, RunAt},
     task::TaskDef,
 };
 
@@ -173,8 +173,7 @@ async fn by_database(
     job: &mut NewJob,
 ) -> Result<(), Failure> {
     let tasks = app.queue().tasks().await?;
-    let known = |task: &&TaskInfo| task.name == args.task && task.arguments.is_some();
-    let Some(task) = tasks.iter().find(known) else {
+    let Some(task) = told(&tasks, &args.task) else {
         if args.force {
             return Ok(());
         }
@@ -182,23 +181,8 @@ async fn by_database(
             tasks.iter().filter(|task| task.owner.is_some()).map(|t| t.name.as_str()).collect();
         return Err(unknown(&args.task, "no worker has ever told of a task", &names));
     };
-    let arguments: Vec<Argument> = task
-        .arguments
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default();
-    let names: Vec<_> = arguments.iter().map(|argument| argument.name.as_str()).collect();
-    check_names(&args.task, payload, &names)?;
-    let missing = arguments.iter().filter(|a| !a.default && !payload.contains_key(&a.name));
-    let missing: Vec<_> = missing.map(|argument| argument.name.as_str()).collect();
-    if !missing.is_empty() {
-        let text = format!("the arguments of `{}` lack {}", args.task, missing.join(", "));
-        return Err(Failure::usage(text));
-    }
-    // The table of tasks does not keep the queue; the newest job of the task tells it.
-    let filter = JobFilter { tasks: vec![args.task.clone()], ..JobFilter::default() };
-    let newest = app.queue().list(&filter, Page { before: None, limit: 1 }).await?;
-    match newest.into_iter().next() {
+    check_told(task, payload)?;
+    match newest(app, &args.task).await? {
         Some(newest) => {
             job.queue = newest.queue.into();
             job.max_attempts = newest.max_attempts;
@@ -212,6 +196,37 @@ async fn by_database(
             ));
         }
         None => {}
+    }
+    Ok(())
+}
+
+/// The task of this name, if a worker has told of it.
+pub(crate) fn told<'t>(tasks: &'t [TaskInfo], name: &str) -> Option<&'t TaskInfo> {
+    tasks.iter().find(|task| task.name == name && task.arguments.is_some())
+}
+
+/// The newest job of a task, which tells the queue and the attempts: the table of tasks does not keep
+/// them.
+pub(crate) async fn newest(app: &App, task: &str) -> Result<Option<Job>, Failure> {
+    let filter = JobFilter { tasks: vec![task.to_owned()], ..JobFilter::default() };
+    let newest = app.queue().list(&filter, Page { before: None, limit: 1 }).await?;
+    Ok(newest.into_iter().next())
+}
+
+/// Checks arguments by the names that a worker has told of: none too many, none missing.
+pub(crate) fn check_told(task: &TaskInfo, payload: &Map<String, Value>) -> Result<(), Failure> {
+    let arguments: Vec<Argument> = task
+        .arguments
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let names: Vec<_> = arguments.iter().map(|argument| argument.name.as_str()).collect();
+    check_names(&task.name, payload, &names)?;
+    let missing = arguments.iter().filter(|a| !a.default && !payload.contains_key(&a.name));
+    let missing: Vec<_> = missing.map(|argument| argument.name.as_str()).collect();
+    if !missing.is_empty() {
+        let text = format!("the arguments of `{}` lack {}", task.name, missing.join(", "));
+        return Err(Failure::usage(text));
     }
     Ok(())
 }

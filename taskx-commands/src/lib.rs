@@ -88,7 +88,7 @@ impl Command {
             Self::Enqueue(args) => enqueue::enqueue(args, app, out).await,
             Self::Cron(args) => cron::cron(args, out),
             Self::Schedules(args) => schedules::schedules(args, app, out).await,
-            Self::Migrate(args) => migrate::migrate(args, app, out).await,
+            Self::Migrate(args) => migrate::migrate(args, app, out, || ()).await,
             Self::Doctor(args) => doctor::doctor(args, app, out).await,
         }?;
         Ok(Answer::Exit(Exit::Done))

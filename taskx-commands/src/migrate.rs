@@ -66,10 +66,19 @@ impl Args {
         }
     }
 
-    /// Whether it takes tables away.
-    #[must_use]
-    pub fn is_destructive(&self) -> bool {
-        matches!(self.verb, Some(Verb::Down { yes: false, .. })) && !self.dry_run
+    /// The names of the migrations that it would undo for want of a `--yes`, newest first; none if
+    /// it undoes nothing or was consented to.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn to_consent(&self, app: &App) -> Result<Vec<String>, Failure> {
+        match self.verb {
+            Some(Verb::Down { all, yes: false }) if !self.dry_run => {
+                let names = applied(app, all).await?.into_iter().map(|migration| migration.name);
+                Ok(names.collect())
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The same, with the consent that `--yes` gives.
@@ -82,14 +91,23 @@ impl Args {
     }
 }
 
-/// Does what was asked to the schema.
+/// Does what was asked to the schema. `working` is called when that may take long; what it answers
+/// is dropped when the work is over.
 ///
 /// # Errors
 /// A database that does not answer or belongs to a newer taskx; `down` without `--yes`.
-pub async fn migrate(args: &Args, app: &App, out: &mut Output) -> Result<(), Failure> {
+pub async fn migrate<W>(
+    args: &Args,
+    app: &App,
+    out: &mut Output,
+    working: impl FnOnce() -> W,
+) -> Result<(), Failure> {
     match &args.verb {
-        None | Some(Verb::Up) => up(args, app, out).await,
-        Some(Verb::Down { all, yes }) => down(args, app, *all, *yes, out).await,
+        None | Some(Verb::Up) => up(args, app, out, working).await,
+        Some(Verb::Down { all, yes }) => {
+            let applied = applied(app, *all).await?;
+            down(args, app, applied, *yes, out, working).await
+        }
         Some(Verb::Status) => status(app, out).await,
         Some(Verb::Sql { pending, down }) => {
             let mut migrations = app.migrations().await?;
@@ -97,42 +115,51 @@ pub async fn migrate(args: &Args, app: &App, out: &mut Output) -> Result<(), Fai
             if *down {
                 migrations.reverse();
             }
-            for migration in migrations {
-                let sql = if *down { &migration.down } else { &migration.up };
-                out.line(format_args!("-- {}\n{}", migration.name, sql.trim_end()))?;
-            }
-            Ok(())
+            sql(&migrations, *down, out)
         }
     }
 }
 
-async fn up(args: &Args, app: &App, out: &mut Output) -> Result<(), Failure> {
+async fn up<W>(
+    args: &Args,
+    app: &App,
+    out: &mut Output,
+    working: impl FnOnce() -> W,
+) -> Result<(), Failure> {
     let mut pending = app.migrations().await?;
     pending.retain(|migration| migration.applied_at.is_none());
     if !args.dry_run {
+        let at_work = working();
         app.migrate().await?;
+        drop(at_work);
     }
     let verb = if args.dry_run { "would apply" } else { "applied" };
     tell(&pending, verb, "the tables are up to date", out)
 }
 
-async fn down(
-    args: &Args,
-    app: &App,
-    all: bool,
-    yes: bool,
-    out: &mut Output,
-) -> Result<(), Failure> {
+/// The migrations that were applied, newest first: all of them, or the newest alone.
+async fn applied(app: &App, all: bool) -> Result<Vec<MigrationInfo>, Failure> {
     let mut applied = app.migrations().await?;
     applied.retain(|migration| migration.applied_at.is_some());
     applied.reverse();
     if !all {
         applied.truncate(1);
     }
+    Ok(applied)
+}
+
+async fn down<W>(
+    args: &Args,
+    app: &App,
+    applied: Vec<MigrationInfo>,
+    yes: bool,
+    out: &mut Output,
+    working: impl FnOnce() -> W,
+) -> Result<(), Failure> {
     if args.dry_run {
         return tell(&applied, "would undo", "there is nothing to undo", out);
     }
-    if !yes {
+    if !yes && !applied.is_empty() {
         let names: Vec<_> = applied.iter().map(|migration| migration.name.as_str()).collect();
         return Err(Failure::usage(format!(
             "undoing {} takes tables away with all jobs in them",
@@ -140,10 +167,28 @@ async fn down(
         ))
         .mend("add --yes if that is what you want"));
     }
+    let at_work = working();
     for _ in &applied {
         app.revert_migration().await?;
     }
+    drop(at_work);
     tell(&applied, "undid", "there was nothing to undo", out)
+}
+
+/// Shows the SQL that applies migrations, or undoes them.
+fn sql(migrations: &[MigrationInfo], down: bool, out: &mut Output) -> Result<(), Failure> {
+    let text = |migration: &MigrationInfo| {
+        let sql = if down { &migration.down } else { &migration.up };
+        sql.trim_end().to_owned()
+    };
+    if out.is_json() {
+        let all: Vec<_> = migrations
+            .iter()
+            .map(|migration| json!({ "name": migration.name, "sql": text(migration) }))
+            .collect();
+        return out.json(&all);
+    }
+    migrations.iter().try_for_each(|one| out.line(format_args!("-- {}\n{}", one.name, text(one))))
 }
 
 fn tell(

@@ -1,6 +1,9 @@
 //! `taskx run`: the worker, within its application or alone.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use taskx_core::{
     app::{App, Mode},
@@ -87,7 +90,14 @@ impl Args {
 pub type QueueSlots = (String, Option<usize>);
 
 fn queue(text: &str) -> Result<QueueSlots, String> {
-    let Some((name, slots)) = text.split_once('=') else { return Ok((text.to_owned(), None)) };
+    let (name, slots) = match text.split_once('=') {
+        Some((name, slots)) => (name, Some(slots)),
+        None => (text, None),
+    };
+    if name.is_empty() {
+        return Err("a queue has no name; write `mail=20` or `mail`".to_owned());
+    }
+    let Some(slots) = slots else { return Ok((name.to_owned(), None)) };
     match slots.parse() {
         Ok(slots) => Ok((name.to_owned(), Some(slots))),
         Err(_) => Err(format!("`{slots}` is no number of slots; write `{name}=20`")),
@@ -101,6 +111,11 @@ fn queue(text: &str) -> Result<QueueSlots, String> {
 pub async fn run(args: &Args, app: &App) -> Result<Answer, Failure> {
     let overrides = overrides(args, app);
     let served = Served::of(app, &overrides)?;
+    for name in args.queues.iter().map(|(name, _)| name.as_str()) {
+        if !served.belong.contains(name) {
+            say(format_args!("no task here belongs to the queue `{name}`; is that its name?"));
+        }
+    }
     app.overrule_workers(overrides);
     let ends = args.once || args.exit_when_idle;
     if app.mode() == Mode::Background && !args.worker_only && !ends {
@@ -142,6 +157,9 @@ fn overrides(args: &Args, app: &App) -> WorkerOverrides {
 /// What a worker with these settings serves.
 struct Served {
     queues: Vec<String>,
+    /// The queues to which its tasks belong. Another one may be where jobs are put by hand, or
+    /// misspelt.
+    belong: BTreeSet<&'static str>,
     /// How many tasks there are.
     count: usize,
     /// Their names, aliases among them.
@@ -168,8 +186,9 @@ impl Served {
         };
         queues.sort_unstable();
         queues.dedup();
+        let belong = chosen.iter().map(|def| def.options.queue).collect();
         let tasks = chosen.iter().flat_map(|def| def.names()).map(str::to_owned).collect();
-        Ok(Self { queues, count: chosen.len(), tasks })
+        Ok(Self { queues, belong, count: chosen.len(), tasks })
     }
 
     /// Waits until nothing is left that may run now (and no retry, if those count). Jobs of a paused
@@ -246,6 +265,7 @@ mod tests {
     fn slots_may_be_left_out() {
         assert_eq!(queue("mail=20"), Ok(("mail".to_owned(), Some(20))));
         assert_eq!(queue("default"), Ok(("default".to_owned(), None)));
+        assert!(queue("").is_err() && queue("=3").is_err());
         assert!(queue("mail=many").unwrap_err().contains("`mail=20`"));
     }
 

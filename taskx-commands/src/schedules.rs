@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
-use serde_json::json;
-use taskx_core::{app::App, schedule::ScheduleInfo};
+use serde_json::{Map, Value, json};
+use taskx_core::{app::App, inspect::Inspect, schedule::ScheduleInfo};
 use taskx_schedule::{Misfire, Trigger};
 
 use crate::{
     actor,
-    enqueue::payload,
+    enqueue::{check_told, newest, payload, told},
     failure::Failure,
-    output::{Output, Table},
+    output::{Output, Table, say},
     span::from_now,
 };
 
@@ -83,7 +83,8 @@ struct Add {
     /// The arguments of its jobs: a JSON object, or @FILE, or @- for the standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// The queue of its jobs. Default: the task's, if it is linked into this program, else `default`
+    /// The queue of its jobs. Default: the task's, if it is linked into this program, else that of
+    /// its newest job, else `default`
     #[arg(long)]
     queue: Option<String>,
     /// Of the times missed during a stop: skip, latest, all, or all(50) for the newest 50
@@ -134,25 +135,51 @@ pub async fn schedules(args: &Args, app: &App, out: &mut Output) -> Result<(), F
 
 async fn add(add: &Add, app: &App) -> Result<(), Failure> {
     add.trigger.check_fires()?;
-    let (text, _) = payload(&add.args)?;
+    let (text, arguments) = payload(&add.args)?;
     let def = app
         .tasks()
         .unwrap_or_default()
         .into_iter()
         .find(|def| def.names().any(|name| name == add.task));
-    if let Some(def) = def {
-        (def.accepts)(&text)?;
-    }
+    let queue = match def {
+        Some(def) => {
+            (def.accepts)(&text)?;
+            Some(def.options.queue.to_owned())
+        }
+        None => by_database(add, &arguments, app).await?,
+    };
     let schedules = app.queue().schedules();
     let mut new = schedules.add_task(&add.name, &add.task, add.trigger.clone(), text);
-    let queue = add.queue.as_deref().or(def.map(|def| def.options.queue));
-    if let Some(queue) = queue {
+    if let Some(queue) = add.queue.clone().or(queue) {
         new = new.queue(queue);
     }
     if let Some(misfire) = add.misfire {
         new = new.misfire(misfire);
     }
     Ok(new.save(&actor()).await?)
+}
+
+/// Checks a schedule against what workers have told of its task; answers the queue of the task's
+/// newest job. A schedule may be added before its task is deployed, so what nobody knows is said and
+/// not refused.
+async fn by_database(
+    add: &Add,
+    arguments: &Map<String, Value>,
+    app: &App,
+) -> Result<Option<String>, Failure> {
+    let tasks = app.queue().tasks().await?;
+    match told(&tasks, &add.task) {
+        Some(task) => check_told(task, arguments)?,
+        None => {
+            let task = &add.task;
+            say(format_args!("no worker has ever told of a task `{task}`; is that its name?"));
+        }
+    }
+    let queue = newest(app, &add.task).await?.map(|job| job.queue);
+    if queue.is_none() && add.queue.is_none() {
+        say("its jobs go into the queue `default`, since none tells another; --queue names one");
+    }
+    Ok(queue)
 }
 
 async fn list(app: &App, out: &mut Output) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use crate::{
     current,
     enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
-    job::{JobId, NAME_LIMIT, NewJob, RunAt},
+    job::{JobId, NewJob, RunAt, check_name, check_payload},
     queue::Queue,
     store::Inserted,
     task::Task,
@@ -191,26 +191,13 @@ impl<T: Task> Apply<T> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        if self.job.payload.len() > limit {
-            return Err(Error::new(
-                ErrorKind::Payload,
-                format!(
-                    "the arguments of `{}` are {} bytes of JSON; the limit is {limit} (`payload_limit`)",
-                    self.job.task,
-                    self.job.payload.len()
-                ),
-            ));
-        }
+        check_payload(format_args!("`{}`", self.job.task), &self.job.payload, limit)?;
         Ok(self.job)
     }
 
     fn check_name(&mut self, what: &str, name: &str) {
-        let length = name.chars().count();
-        if length == 0 || length > NAME_LIMIT || name.contains('\0') {
-            self.refuse(Error::new(
-                ErrorKind::Config,
-                format!("a {what}'s name must have 1 to {NAME_LIMIT} characters and no NUL; this one has {length}"),
-            ));
+        if let Err(error) = check_name(what, name) {
+            self.refuse(error);
         }
     }
 

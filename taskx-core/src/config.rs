@@ -224,6 +224,11 @@ fn read(file: &Path) -> Result<String> {
 
 /// An error that says where the bad value stands: "TASKX_QUEUES in the environment: ..".
 fn explain(error: &figment::Error) -> Error {
+    if let figment::error::Kind::Message(text) = &error.kind
+        && text.starts_with("TOML parse error")
+    {
+        return Error::new(ErrorKind::Config, format!("taskx.toml: {}", without_excerpt(text)));
+    }
     let key = error.path.join(".");
     let place = place(&key, error.metadata.as_ref()).unwrap_or_else(|| match &error.kind {
         figment::error::Kind::UnknownField(field, _) => {
@@ -232,6 +237,17 @@ fn explain(error: &figment::Error) -> Error {
         _ => format!("`{key}`"),
     });
     Error::new(ErrorKind::Config, format!("{place}: {}", error.kind))
+}
+
+/// A parser's message without the lines of the file in it, one of which may hold a password.
+fn without_excerpt(text: &str) -> String {
+    let is_excerpt = |line: &&str| {
+        line.split_once('|')
+            .is_some_and(|(number, _)| number.trim().chars().all(|letter| letter.is_ascii_digit()))
+    };
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.is_empty() && !is_excerpt(line)).collect();
+    lines.join(": ")
 }
 
 /// Where a value was set; `None` for the defaults.
@@ -249,7 +265,7 @@ fn place(key: &str, source: Option<&Metadata>) -> Option<String> {
 /// A database URL without its password, for messages.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else { return without_password(url) };
     // Query values may hold secrets too (`?password=..`).
     let plain = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
     // The last @: a password may hold another one, or a slash, though it should not.
@@ -260,6 +276,29 @@ pub fn without_secrets(url: &str) -> String {
         }
         _ => format!("{scheme}://{}", plain(rest)),
     }
+}
+
+/// The same of what is no URL, but was perhaps meant as one: `postgres:/ada:secret@db`.
+fn without_password(text: &str) -> String {
+    match text.rsplit_once('@').and_then(|(user, host)| Some((user.rsplit_once(':')?.0, host))) {
+        Some((user, host)) => format!("{user}@{host}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Why `.env` cannot be read, where a line of it is at fault. The line is not shown: it may be the
+/// one that holds a password.
+#[doc(hidden)]
+#[must_use]
+pub fn unreadable_env(line: &str) -> String {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let file = folder.ancestors().map(|folder| folder.join(".env")).find(|file| file.is_file());
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    let at = text.lines().position(|one| one.contains(line.trim()));
+    let place = at.map_or_else(|| "a line".to_owned(), |at| format!("line {}", at + 1));
+    format!(
+        ".env: {place} cannot be read; a value with blanks, quotes or `#` in it needs quotes around it"
+    )
 }
 
 /// Durations as text (`5s`, `3days`) or as a number of seconds.
@@ -427,6 +466,10 @@ mod tests {
         assert_eq!(without_secrets("sqlite:///home/a@b/x.db?k=v"), "sqlite:///home/a@b/x.db");
         assert_eq!(without_secrets("mysql://a:hu/s@h@db/app"), "mysql://a@db/app");
         assert_eq!(without_secrets("postgres://a:hush?@h/d"), "postgres://a@h/d");
+        // A slip of the pen.
+        assert_eq!(without_secrets("postgres:/a:hush@h/d"), "postgres:/a@h/d");
+        assert_eq!(without_secrets("postgres//a:hush@h/d"), "postgres//a@h/d");
+        assert_eq!(without_secrets("data/jobs.db"), "data/jobs.db");
         assert!(
             !format!(
                 "{:?}",

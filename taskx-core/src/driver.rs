@@ -87,6 +87,12 @@ fn engine_of(url: &str) -> Result<Engine> {
         Some(scheme) if url.contains("://") => refuse(format!(
             "`{scheme}://` is no database that taskx knows; write sqlite://, postgres:// or mysql://"
         )),
+        // A path may have them too; then it is written as a URL.
+        _ if url.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) => refuse(
+            "has a user and a password, but starts as no URL does; write postgres:// or mysql://, \
+             or sqlite:// before a path"
+                .to_owned(),
+        ),
         // A bare path.
         _ if Path::new(url).components().next().is_some() => Ok(Engine::Sqlite),
         _ => refuse("is no URL and no path".to_owned()),
@@ -112,6 +118,10 @@ mod tests {
         }
         let text = engine_of("redis://u:secret@h").unwrap_err().to_string();
         assert!(text.contains("`redis://`") && !text.contains("secret"), "{text}");
+        for slip in ["postgres//u:secret@h/d", "u:secret@h/d"] {
+            let text = engine_of(slip).unwrap_err().to_string();
+            assert!(text.contains("starts as no URL") && !text.contains("secret"), "{text}");
+        }
     }
 
     #[test]

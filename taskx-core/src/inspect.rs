@@ -138,6 +138,9 @@ pub struct DatabaseInfo {
     /// For how long the oldest transaction has been open that keeps removed rows from being
     /// cleaned away; `None` if there is none, or the engine does not tell.
     pub oldest_snapshot: Option<Duration>,
+    /// What the migrations made and is not there any more, by name: tables (`taskx_slots`), columns
+    /// (`taskx_jobs.trace`), indexes (`taskx_jobs_ready`), functions.
+    pub missing: Vec<String>,
 }
 
 /// A table and what it takes.

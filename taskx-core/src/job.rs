@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A job's id: a UUID of version 7 (RFC 9562), made by the client that enqueues, so that jobs sort
 /// by the time of their creation.
@@ -213,6 +213,40 @@ pub const PAYLOAD_JSON: i16 = 0;
 
 /// The most characters of a queue's, task's, tag's or schedule's name.
 pub const NAME_LIMIT: usize = 190;
+
+/// Whether a name may be stored: 1 to [`NAME_LIMIT`] characters, and no NUL, which PostgreSQL refuses.
+///
+/// # Errors
+/// `Config` if not; `what` says of whom it is the name.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
+    let length = name.chars().count();
+    if length == 0 || length > NAME_LIMIT || name.contains('\0') {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "a {what}'s name must have 1 to {NAME_LIMIT} characters and no NUL; this one has {length}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the arguments of `whose` are not over `limit` bytes.
+///
+/// # Errors
+/// `Payload` if they are.
+pub(crate) fn check_payload(whose: impl fmt::Display, payload: &str, limit: usize) -> Result<()> {
+    if payload.len() > limit {
+        return Err(Error::new(
+            ErrorKind::Payload,
+            format!(
+                "the arguments of {whose} are {} bytes of JSON; the limit is {limit} (`payload_limit`)",
+                payload.len()
+            ),
+        ));
+    }
+    Ok(())
+}
 
 /// A job to be inserted.
 #[derive(Debug, Clone, PartialEq)]

@@ -27,7 +27,7 @@ use crate::{
         StateCount, TaskInfo, WorkerInfo,
     },
     io::IoThread,
-    job::{Job, JobId, JobState, NewJob},
+    job::{Job, JobId, JobState, NewJob, check_name, check_payload},
     schedule::{ScheduleInfo, ScheduleRow},
     schedules::Schedules,
     store::{Engine, Inserted, Pruned, Store},
@@ -106,14 +106,13 @@ impl Queue {
     /// command line, the dashboard and tests do.
     ///
     /// # Errors
-    /// `Payload` over the limit; transient ones.
+    /// `Payload` over the limit; `Config` for a name that is empty or too long; transient ones.
     pub async fn insert(&self, job: NewJob) -> Result<JobId> {
-        if job.payload.len() > self.0.payload_limit {
-            return Err(Error::new(
-                ErrorKind::Payload,
-                "enqueue a job: the payload is over the limit",
-            ));
-        }
+        check_payload(format_args!("`{}`", job.task), &job.payload, self.0.payload_limit)?;
+        check_name("queue", &job.queue)?;
+        check_name("task", &job.task)?;
+        let tags = job.extras.iter().flat_map(|extras| &extras.tags);
+        tags.into_iter().try_for_each(|tag| check_name("tag", tag))?;
         let id = job.id;
         self.submit(job)?.await.unwrap_or_else(|_| Err(closed()))?;
         Ok(id)
@@ -330,6 +329,20 @@ macro_rules! forward {
                 Ok(count)
             }
 
+            async fn edit_payload(&self, id: JobId, payload: &str, by: &Actor) -> Result<bool> {
+                check_payload(format_args!("job {id}"), payload, self.payload_limit())?;
+                let store = Arc::clone(self.store());
+                let (payload, by) = (payload.to_owned(), by.clone());
+                self.on_io(async move { store.edit_payload(id, &payload, &by).await }).await
+            }
+
+            async fn pause(&self, queue: &str, reason: &str, by: &Actor) -> Result<()> {
+                check_name("queue", queue)?;
+                let store = Arc::clone(self.store());
+                let (name, reason, by) = (queue.to_owned(), reason.to_owned(), by.clone());
+                self.on_io(async move { store.pause(&name, &reason, &by).await }).await
+            }
+
             async fn resume(&self, queue: &str, by: &Actor) -> Result<bool> {
                 let store = Arc::clone(self.store());
                 let (name, by) = (queue.to_owned(), by.clone());
@@ -349,9 +362,7 @@ forward! {
     attempts(id: JobId = id => id) -> Vec<AttemptInfo>;
     discard(ids: &[JobId] = ids.to_vec() => &ids, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> usize;
     delete(ids: &[JobId] = ids.to_vec() => &ids, by: &Actor = by.clone() => &by) -> usize;
-    edit_payload(id: JobId = id => id, payload: &str = payload.to_owned() => &payload, by: &Actor = by.clone() => &by) -> bool;
     queues() -> Vec<QueueInfo>;
-    pause(queue: &str = queue.to_owned() => &queue, reason: &str = reason.to_owned() => &reason, by: &Actor = by.clone() => &by) -> ();
     workers() -> Vec<WorkerInfo>;
     tasks() -> Vec<TaskInfo>;
     database() -> DatabaseInfo;

@@ -10,7 +10,7 @@ use crate::{
     enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
     inspect::{Actor, Inspect},
-    job::{JobId, NAME_LIMIT, NewJob},
+    job::{JobId, NewJob, check_name, check_payload},
     queue::Queue,
     schedule::{ScheduleInfo, ScheduleRow, ScheduleSource},
     store::Inserted,
@@ -204,21 +204,22 @@ impl NewSchedule<'_> {
     /// Stores it; it counts from now.
     ///
     /// # Errors
-    /// `Conflict` if the code declares a schedule of this name; `Config` for a name of no or more
-    /// than 190 characters; `Payload` for arguments that are no JSON; transient ones.
+    /// `Conflict` if the code declares a schedule of this name; `Config` for a name (its own, its
+    /// task's, its queue's) of no or more than 190 characters; `Payload` for arguments that are no
+    /// JSON or over the limit; transient ones.
     pub async fn save(self, by: &Actor) -> Result<()> {
-        let length = self.name.chars().count();
-        if length == 0 || length > NAME_LIMIT {
-            let text = format!("a schedule's name must have 1 to {NAME_LIMIT} characters");
-            return Err(Error::new(ErrorKind::Config, text));
-        }
+        check_name("schedule", &self.name)?;
+        check_name("task", &self.task)?;
+        check_name("queue", &self.options.queue)?;
+        let args = self.args?;
+        check_payload(format_args!("schedule `{}`", self.name), &args, self.queue.payload_limit())?;
         let mut row = ScheduleRow {
             name: self.name,
             owner: by.0.clone(),
             source: ScheduleSource::Dynamic,
             task: self.task.into_owned(),
             trigger: self.trigger.to_string(),
-            args: self.args?,
+            args,
             options: self.options.write()?,
             declared_hash: String::new(),
             declared_version: String::new(),

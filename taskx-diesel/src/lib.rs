@@ -3,8 +3,9 @@
 //! # Layout
 //! `schema` the tables, for every engine · `values`, `rows` what rows become · `statement` fixed
 //! SQL that is prepared once · `error` Diesel's errors as taskx's · `migrate` embedded migrations
-//! under a lock · `settlement` what a settlement writes · `declared` which schedule wins ·
-//! `backend`, `apply_on` what a caller's own connection can do · one folder an engine.
+//! under a lock · `drift` what they made and is gone · `settlement` what a settlement writes ·
+//! `declared` which schedule wins · `backend`, `apply_on` what a caller's own connection can do ·
+//! one folder an engine.
 //!
 //! # Features
 //! `sqlite` and `sqlite-bundled` (default), `postgres`, `mysql`, `tls`.
@@ -13,6 +14,8 @@ mod apply_on;
 mod backend;
 mod connection;
 mod declared;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod drift;
 mod driver;
 mod error;
 mod migrate;

@@ -207,6 +207,18 @@ impl<DB: diesel::backend::Backend> BoxableConnection<DB> for Recorder {
     }
 }
 
+/// The SQL of each embedded migration, oldest first.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) fn texts<DB: diesel::backend::Backend>() -> Result<Vec<String>>
+where
+    Migrations: MigrationSource<DB>,
+{
+    let migrations = sorted::<DB>()?;
+    let texts =
+        migrations.iter().map(|migration| Recorder::record(|recorder| migration.run(recorder)));
+    texts.collect()
+}
+
 /// The version of a migration.
 fn version<DB: diesel::backend::Backend>(migration: impl AsRef<dyn Migration<DB>>) -> String {
     migration.as_ref().name().version().to_string()

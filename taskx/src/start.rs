@@ -4,6 +4,7 @@ use std::{future::Future, process::ExitCode, time::Duration};
 
 use taskx_core::{
     app::{App, AppBuilder},
+    config::unreadable_env,
     driver::DEFAULT_URL,
     error::{BoxError, chain},
     signals::Signals,
@@ -62,6 +63,7 @@ fn prepare() -> Result<Runtime, BoxError> {
     match dotenvy::dotenv() {
         Ok(_) => {}
         Err(error) if error.not_found() => {}
+        Err(dotenvy::Error::LineParse(line, _)) => return Err(unreadable_env(&line).into()),
         Err(error) => return Err(format!(".env: {error}").into()),
     }
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use figment::{
-    Figment,
+    Figment, Provider,
     providers::{Format, Serialized, Toml},
 };
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
@@ -140,6 +140,10 @@ fn every_block_says_its_language_and_no_rust_is_left_out() {
             assert!(!words.is_empty(), "{chapter}: a block without a language:\n{code}");
             let ignored = words.starts_with("rust") && words.contains("ignore");
             assert!(!ignored, "{chapter}: a block that is not compiled:\n{code}");
+            if words == "toml" {
+                let read = Toml::string(&code).data();
+                assert!(read.is_ok(), "{chapter}: {}:\n{code}", read.unwrap_err());
+            }
         }
     }
 }

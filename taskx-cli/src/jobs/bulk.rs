@@ -138,8 +138,10 @@ impl Bulk {
             return Failure::silent(Exit::Failed);
         }
         let why = match self.change {
-            Change::Retry | Change::RunNow => {
-                "it waits already, is running, has completed, or is not there"
+            Change::Retry => "it waits already, is running, has completed, or is not there",
+            Change::RunNow => {
+                "it does not wait for a time: it is available, runs, has finished (`taskx jobs \
+                 retry` runs it again), or is not there"
             }
             Change::Cancel => "it has finished, or is not there",
             Change::Discard(_) => "it is running or has finished, or is not there",

@@ -1,6 +1,6 @@
 //! Which jobs: by id, state, queue, task, tag, age, attempts, the value of an argument.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 use taskx_commands::Failure;
@@ -82,6 +82,14 @@ impl Filter {
         self
     }
 
+    /// The same; without states, those among `states`, whether ids were given or not.
+    pub(crate) fn within(mut self, states: &[JobState]) -> Self {
+        if self.states.is_empty() {
+            states.clone_into(&mut self.states);
+        }
+        self
+    }
+
     /// The filter as the store takes it; ages are by the database's clock.
     ///
     /// # Errors
@@ -91,8 +99,10 @@ impl Filter {
             Some(age) => Some(earlier(app.queue().now().await?, age)),
             None => None,
         };
+        // Who names a job twice means one.
+        let ids: BTreeSet<JobId> = self.ids.into_iter().collect();
         Ok(JobFilter {
-            ids: self.ids,
+            ids: ids.into_iter().collect(),
             states: self.states,
             queues: self.queues,
             tasks: self.tasks,
@@ -152,6 +162,9 @@ mod tests {
         let ids = Filter { ids: vec![JobId::new()], ..Filter::default() };
         assert_eq!(ids.among(&dead).states, []);
         let states = Filter { states: vec![JobState::Running], ..Filter::default() };
-        assert_eq!(states.among(&dead).states, [JobState::Running]);
+        assert_eq!(states.clone().among(&dead).states, [JobState::Running]);
+        assert_eq!(states.within(&dead).states, [JobState::Running]);
+        let ids = Filter { ids: vec![JobId::new()], ..Filter::default() };
+        assert_eq!(ids.within(&dead).states, dead);
     }
 }

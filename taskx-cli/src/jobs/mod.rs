@@ -108,7 +108,9 @@ struct Which {
 }
 
 impl Which {
-    /// Changes the jobs that fit; without `--state`, those among `states`.
+    /// Changes the jobs that fit; without `--state`, those among `states`. By id a job is changed in
+    /// whatever state the store allows; but what is run now waits for its time, and a dead one that
+    /// runs again is another wish.
     async fn change(
         self,
         states: &[JobState],
@@ -116,7 +118,12 @@ impl Which {
         app: &App,
         out: &mut Output,
     ) -> Result<(), Failure> {
-        let filter = self.filter.required(self.all)?.among(states).read(app).await?;
+        let filter = self.filter.required(self.all)?;
+        let filter = match change {
+            Change::RunNow => filter.within(states),
+            _ => filter.among(states),
+        };
+        let filter = filter.read(app).await?;
         Bulk { filter, change, yes: self.yes }.run(app, out).await
     }
 }

@@ -24,18 +24,29 @@ pub(super) enum Action {
     Cancel(JobId),
 }
 
+/// Whether a key says to quit, unless it answers a question.
+pub(super) fn is_quit(key: &KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
+}
+
+/// Whether a key says to quit in any case: Ctrl-C.
+pub(super) fn is_interrupt(key: &KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
 impl Screen {
     /// Takes a key in; `None` means quit.
     pub(super) fn press(&mut self, key: KeyEvent) -> Option<Action> {
+        if is_interrupt(&key) {
+            return None;
+        }
         if let Some(action) = self.asked.take() {
             self.message.clear();
             let is_yes = matches!(key.code, KeyCode::Char('y' | 'Y'));
             return Some(if is_yes { action } else { Action::Nothing });
         }
-        let is_interrupt = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => return None,
-            KeyCode::Char('c') if is_interrupt => return None,
+            _ if is_quit(&key) => return None,
             KeyCode::Tab | KeyCode::BackTab => {
                 self.focus = match self.focus {
                     Focus::Queues => Focus::Jobs,

@@ -7,17 +7,19 @@ mod screen;
 mod view;
 
 use std::{
+    collections::VecDeque,
     io::{self, IsTerminal},
+    pin::pin,
     thread,
     time::{Duration, Instant},
 };
 
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event, KeyEventKind},
+    crossterm::event::{self, Event, KeyEvent, KeyEventKind},
 };
 use taskx_commands::Failure;
-use taskx_core::app::App;
+use taskx_core::{app::App, signals::Signals};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::screen::Screen;
@@ -64,27 +66,79 @@ pub(crate) async fn top(args: &Args, app: &App) -> Result<(), Failure> {
 }
 
 async fn show(terminal: &mut DefaultTerminal, args: &Args, app: &App) -> Result<(), Failure> {
-    let mut events = events();
+    let mut people =
+        People { events: events(), later: VecDeque::new(), signals: Signals::install()? };
     let mut screen = Screen::new(app);
     let mut next = Instant::now();
     loop {
         if next <= Instant::now() {
             let began = Instant::now();
-            screen.look(app).await;
+            let asked = screen.asked.is_some();
+            let Some(()) = people.unless_they_quit(asked, screen.look(app)).await else {
+                return Ok(());
+            };
             next = Instant::now() + args.every.max(began.elapsed() * SHARE);
         }
         terminal.draw(|frame| view::draw(frame, &screen))?;
-        let event = tokio::time::timeout_at(next.into(), events.recv()).await;
-        match event {
+        match tokio::time::timeout_at(next.into(), people.next()).await {
             Ok(Some(Event::Key(key))) if key.kind == KeyEventKind::Press => {
                 let Some(action) = screen.press(key) else { return Ok(()) };
-                if screen.act(action, app).await {
-                    next = Instant::now();
+                match people.unless_they_quit(false, screen.act(action, app)).await {
+                    Some(true) => next = Instant::now(),
+                    Some(false) => {}
+                    None => return Ok(()),
                 }
             }
             // A resize is drawn; a time-out is a look.
             Ok(Some(_)) | Err(_) => {}
             Ok(None) => return Ok(()),
+        }
+    }
+}
+
+/// Who looks: their keys, and the signals that end a program.
+struct People {
+    events: UnboundedReceiver<Event>,
+    /// What came while the database was asked, to be taken in afterwards.
+    later: VecDeque<Event>,
+    signals: Signals,
+}
+
+impl People {
+    /// The next event; `None` means that they want to quit.
+    async fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.later.pop_front() {
+            return Some(event);
+        }
+        tokio::select! {
+            event = self.events.recv() => event,
+            () = self.signals.next() => None,
+        }
+    }
+
+    /// What `work` answers; `None` if they quit before it does. A database may take its time, or
+    /// never answer, and nobody is kept waiting for it. Where a question is `asked`, a key is its
+    /// answer, and only an interrupt quits.
+    async fn unless_they_quit<T>(
+        &mut self,
+        asked: bool,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let event = tokio::select! {
+                done = &mut work => return Some(done),
+                event = self.events.recv() => event?,
+                () = self.signals.next() => return None,
+            };
+            let quits = |key: &KeyEvent| {
+                key.kind == KeyEventKind::Press
+                    && (keys::is_interrupt(key) || (!asked && keys::is_quit(key)))
+            };
+            match event {
+                Event::Key(key) if quits(&key) => return None,
+                event => self.later.push_back(event),
+            }
         }
     }
 }

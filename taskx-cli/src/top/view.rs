@@ -40,7 +40,8 @@ fn bold() -> Style {
 }
 
 fn header(screen: &Screen) -> String {
-    let done: f64 = screen.queues.iter().map(|queue| queue.rates.0).sum();
+    // Not `sum`, which makes -0 of nothing.
+    let done = screen.queues.iter().map(|queue| queue.rates.0).fold(0.0, |all, one| all + one);
     let time = screen.now.map(|now| now.format("%H:%M:%S UTC").to_string()).unwrap_or_default();
     let workers = if screen.workers == 1 { "worker" } else { "workers" };
     format!("taskx  {}  {} {workers}  {done:.1} done/s  {time}", screen.database, screen.workers)

@@ -3,6 +3,7 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use assert_cmd::Command;
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use serde_json::Value;
 use taskx_core::{
     job::{ClaimedJob, Job, JobId, NewJob, RunAt, WorkerId},
@@ -13,7 +14,10 @@ use taskx_diesel::{MysqlOptions, MysqlStore, PgOptions, PgStore, SqliteOptions, 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{mysql_database::Database, postgres_schema::Schema};
+use crate::{
+    mysql_database::{self, Database},
+    postgres_schema::{self, Schema},
+};
 
 /// A migrated database of its own.
 pub(crate) struct Bench {
@@ -98,6 +102,19 @@ impl Bench {
     pub(crate) fn insert(&self, job: &NewJob) -> JobId {
         self.wait(self.store.insert(std::slice::from_ref(job))).unwrap();
         job.id
+    }
+
+    /// Runs a statement beside the store.
+    pub(crate) fn execute(&self, statement: &str) {
+        if self.url.starts_with("postgres") {
+            postgres_schema::ask(self.url.clone(), statement.to_owned());
+        } else if self.url.starts_with("mysql") {
+            mysql_database::ask(self.url.clone(), statement.to_owned());
+        } else {
+            let mut conn =
+                SqliteConnection::establish(self.url.trim_start_matches("sqlite://")).unwrap();
+            conn.batch_execute(statement).unwrap();
+        }
     }
 
     pub(crate) fn find(&self, id: JobId) -> Job {

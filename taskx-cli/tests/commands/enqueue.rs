@@ -11,6 +11,7 @@ use crate::{
 on_each_engine! {
     a_job_is_enqueued_by_name
     arguments_are_checked_by_what_a_worker_told
+    names_are_neither_empty_nor_too_long
     the_same_id_is_enqueued_once
     a_wait_tells_of_a_job_that_does_not_end
 }
@@ -59,6 +60,28 @@ fn arguments_are_checked_by_what_a_worker_told(bench: &Bench) {
     bench.insert(&job());
     let text = bench.text(&["enqueue", "send", "--args", r#"{"to":"ada"}"#]);
     assert!(text.trim_end().ends_with("in queue mail"), "{text}");
+}
+
+fn names_are_neither_empty_nor_too_long(bench: &Bench) {
+    let long = "q".repeat(191);
+    for name in ["", &long] {
+        for line in [
+            &["enqueue", name, "--force"][..],
+            &["enqueue", "send", "--force", "--queue", name],
+            &["enqueue", "send", "--force", "--tag", name],
+            &["queues", "pause", name],
+            &["schedules", "add", name, "send", "0 3 * * *"],
+            &["schedules", "add", "s", name, "0 3 * * *"],
+            &["schedules", "add", "s", "send", "0 3 * * *", "--queue", name],
+        ] {
+            let told = bench.complaint(line, 2);
+            assert!(told.contains("must have 1 to 190 characters"), "{line:?}: {told}");
+        }
+    }
+    assert_eq!(bench.json(&["jobs", "list"]), json!([]));
+    assert_eq!(bench.json(&["schedules", "list"]), json!([]));
+    let most = "é".repeat(190);
+    bench.text(&["enqueue", &most, "--force", "--queue", &most, "--tag", &most]);
 }
 
 fn the_same_id_is_enqueued_once(bench: &Bench) {

@@ -23,6 +23,8 @@ on_each_engine! {
     many_are_changed_only_with_consent
     a_filter_that_was_forgotten_changes_nothing
     a_job_for_later_runs_now
+    a_job_that_is_named_twice_is_one
+    arguments_over_the_limit_are_refused
     a_waiting_job_is_discarded_for_a_reason
     a_deleted_job_is_gone
     other_arguments_are_stored
@@ -161,6 +163,33 @@ fn a_job_for_later_runs_now(bench: &Bench) {
     assert_eq!(text, "run-now: 1 of 1 job changed\n");
     assert_eq!(bench.find(later).state, JobState::Available);
     assert_eq!(bench.find(running).state, JobState::Running);
+    // One that is dead waits for nothing, and running it again is another wish.
+    let dead = bench.dead();
+    let left = bench.complaint(&["jobs", "run-now", &dead.to_string()], 1);
+    assert!(left.contains("taskx jobs retry"), "{left}");
+    assert_eq!(bench.find(dead).state, JobState::Discarded);
+}
+
+fn a_job_that_is_named_twice_is_one(bench: &Bench) {
+    let id = bench.dead().to_string();
+    let done = bench.json(&["jobs", "retry", &id, &id]);
+    assert_eq!(done, json!({ "verb": "retry", "matched": 1, "changed": 1 }));
+}
+
+fn arguments_over_the_limit_are_refused(bench: &Bench) {
+    let id = bench.insert(&job());
+    let folder = bench.folder.path();
+    std::fs::write(folder.join("big.json"), format!(r#"{{"to":"{}"}}"#, "a".repeat(1 << 20)))
+        .unwrap();
+    let mut edit = bench.taskx(&["jobs", "edit", &id.to_string()]);
+    let output = edit.env("VISUAL", "cp big.json").assert().code(2).get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the limit is 1048576"), "{told}");
+    assert_eq!(bench.find(id).payload, job().payload);
+    let add = ["schedules", "add", "s", "send", "0 3 * * *", "--args", "@big.json"];
+    assert!(bench.complaint(&add, 2).contains("the limit is 1048576"));
+    let enqueue = ["enqueue", "send", "--force", "--args", "@big.json"];
+    assert!(bench.complaint(&enqueue, 2).contains("the limit is 1048576"));
 }
 
 fn a_waiting_job_is_discarded_for_a_reason(bench: &Bench) {
@@ -212,6 +241,10 @@ fn the_dead_are_listed_and_brought_back(bench: &Bench) {
     assert!(listed.contains("mailbox full") && !listed.contains(&waiting.to_string()), "{listed}");
     assert!(bench.complaint(&["dead", "redrive"], 2).contains("which jobs?"));
     assert!(bench.complaint(&["dead", "redrive", "--all"], 2).contains("retry 2 jobs?"));
+    // By id too only the dead.
+    let waits = bench.insert(&later());
+    bench.complaint(&["dead", "redrive", &waits.to_string()], 1);
+    assert_eq!(bench.find(waits).state, JobState::Scheduled);
     let done = bench.json(&["dead", "redrive", "--task", "send", "--yes"]);
     assert_eq!(done, json!({ "verb": "retry", "matched": 2, "changed": 2 }));
     assert!(dead.iter().all(|id| bench.find(*id).state == JobState::Available));

@@ -69,6 +69,10 @@ fn fire_times_are_shown() {
     2026-03-29T03:00:00+02:00
     2026-03-30T02:00:00+02:00
     ");
+    let skipping = ["cron", "next", "0 2 * * *", "--dst", "wall_clock", "-n", "1"];
+    assert_eq!(text(&skipping).lines().count(), 1);
+    let over = ["cron", "next", "date(run_date = \"2020-01-01\")"];
+    assert!(text(&over).is_empty() && complaint(&over, 0).contains("does not fire any more"));
     let interval = ["cron", "next", "interval(hours = 6)", "--after", "2030-01-01", "-n", "2"];
     insta::assert_snapshot!(text(&interval), @r"
     2030-01-01T06:00:00Z
@@ -110,6 +114,10 @@ fn a_database_that_is_not_there_is_not_made() {
     let output = taskx(folder.path()).args(["status"]).assert().code(2).get_output().clone();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("taskx.db") && told.contains("--database-url"), "{told}");
+    let named = ["status", "--database-url", "other.db"];
+    let output = taskx(folder.path()).args(named).assert().code(2).get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("other.db") && told.contains("help: "), "{told}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     // Only migrating makes it.
     taskx(folder.path()).args(["migrate", "up", "--dry-run"]).assert().code(2);
@@ -143,6 +151,9 @@ fn shells_complete_and_manuals_are_written() {
     assert!(text(&["man"]).starts_with(".ie"), "{}", &text(&["man"])[..60]);
     let folder = tempfile::tempdir().unwrap();
     taskx(folder.path()).args(["man", "--out", "pages"]).assert().success();
+    let json = taskx(folder.path()).args(["man", "--out", "pages", "--json"]).assert().success();
+    let answer: Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!(answer["folder"], "pages");
     let pages = fs::read_dir(folder.path().join("pages")).unwrap().count();
     assert!(pages > 30, "{pages} pages");
     assert!(folder.path().join("pages/taskx-jobs-retry.1").is_file());

@@ -3,11 +3,15 @@
 use serde_json::json;
 use taskx_core::job::JobState;
 
-use crate::{bench::Bench, on_each_engine};
+use crate::{
+    bench::{Bench, job},
+    on_each_engine,
+};
 
 on_each_engine! {
     a_schedule_is_added_run_paused_and_removed
     a_schedule_that_makes_no_sense_is_refused
+    a_schedule_is_checked_by_what_a_worker_told
 }
 
 fn a_schedule_is_added_run_paused_and_removed(bench: &Bench) {
@@ -58,4 +62,23 @@ fn a_schedule_that_makes_no_sense_is_refused(bench: &Bench) {
     assert!(add("0 0 31 2 *", "{}").contains("no day has"));
     assert!(add("0 3 * * *", "[1]").contains("no JSON object"));
     assert_eq!(bench.json(&["schedules", "list"]), json!([]));
+}
+
+fn a_schedule_is_checked_by_what_a_worker_told(bench: &Bench) {
+    // It may be added before its task is deployed, which is said.
+    let line = ["schedules", "add", "early", "sned", "0 3 * * *"];
+    let told = bench.complaint(&line, 0);
+    assert!(told.contains("no worker has ever told of a task `sned`"), "{told}");
+    assert!(told.contains("the queue `default`"), "{told}");
+    bench.worker();
+    bench.insert(&job());
+    fn add(args: &str) -> [&str; 7] {
+        ["schedules", "add", "nightly", "send", "0 3 * * *", "--args", args]
+    }
+    assert!(bench.complaint(&add("{}"), 2).contains("lack to"));
+    assert!(bench.complaint(&add(r#"{"to": "ada", "cpy": 1}"#), 2).contains("no argument `cpy`"));
+    assert_eq!(bench.complaint(&add(r#"{"to": "ada"}"#), 0), "");
+    // Its jobs go where the newest job of the task went.
+    let id = bench.json(&["schedules", "run-now", "nightly"])["id"].as_str().unwrap().to_owned();
+    assert_eq!(bench.find(id.parse().unwrap()).queue, "mail");
 }

@@ -12,6 +12,8 @@ on_each_engine! {
     migrations_go_down_and_up_again
     the_sql_of_migrations_is_shown
     a_missing_schema_names_its_mend
+    a_newer_schema_is_not_migrated_up
+    what_was_taken_away_by_hand_is_told
 }
 
 fn applied(bench: &Bench) -> Vec<bool> {
@@ -49,6 +51,10 @@ fn the_sql_of_migrations_is_shown(bench: &Bench) {
     let down = bench.text(&["migrate", "sql", "--down"]);
     assert!(down.contains("DROP TABLE"), "{down}");
     assert_eq!(bench.text(&["migrate", "sql", "--pending"]), "");
+    let all = bench.json(&["migrate", "sql"]);
+    assert!(all[0]["name"].as_str().unwrap().starts_with("0001_"), "{all}");
+    assert!(all[0]["sql"].as_str().unwrap().contains("CREATE TABLE"), "{all}");
+    assert_eq!(bench.json(&["migrate", "sql", "--pending"]), json!([]));
 }
 
 fn a_missing_schema_names_its_mend(bench: &Bench) {
@@ -61,4 +67,33 @@ fn a_missing_schema_names_its_mend(bench: &Bench) {
     let output = bench.taskx(&["doctor"]).assert().code(1).get_output().clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("mend: `taskx migrate up`"), "{text}");
+}
+
+fn doctor(bench: &Bench) -> String {
+    let output = bench.taskx(&["doctor"]).assert().code(1).get_output().clone();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn a_newer_schema_is_not_migrated_up(bench: &Bench) {
+    bench.execute("UPDATE taskx_meta SET value = '2' WHERE name = 'generation'");
+    let text = doctor(bench);
+    assert!(text.contains("of generation 2") && text.contains("mend: upgrade"), "{text}");
+    assert!(!text.contains("migrate up"), "{text}");
+    assert!(bench.complaint(&["status"], 1).contains("upgrade this program"));
+    assert!(bench.complaint(&["migrate"], 1).contains("upgrade this program"));
+}
+
+fn what_was_taken_away_by_hand_is_told(bench: &Bench) {
+    let on = if bench.url.starts_with("mysql") { " ON taskx_history" } else { "" };
+    bench.execute(&format!("DROP INDEX taskx_history_prune{on}"));
+    let text = doctor(bench);
+    let has = |text: &str, what: &str| {
+        assert!(text.contains(what) && text.contains("mend: `taskx migrate sql`"), "{text}");
+    };
+    has(&text, "the schema lacks taskx_history_prune, which its migrations made");
+    assert!(bench.text(&["migrate", "sql"]).contains("taskx_history_prune"));
+    bench.execute("ALTER TABLE taskx_jobs DROP COLUMN trace");
+    has(&doctor(bench), "the schema lacks taskx_history_prune, taskx_jobs.trace, which");
+    bench.execute("DROP TABLE taskx_workers");
+    has(&doctor(bench), "taskx_jobs.trace, taskx_workers, which");
 }

@@ -34,6 +34,38 @@ fn nothing_tells_the_password(bench: &Bench, user: &str) {
     }
 }
 
+/// What the command complains of in a folder with this file in it.
+fn complaint(file: &str, text: &str, line: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(file), text).unwrap();
+    let output = taskx(folder.path()).args(line).assert().code(2).get_output().clone();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_shown() {
+    for text in [
+        "A=1\nDATABASE_URL=postgres://ada:hush secret@h/db\n",
+        "A=1\nDATABASE_URL=postgres://ada:\"hush@h/db\n",
+    ] {
+        let told = complaint(".env", text, &["status"]);
+        assert!(told.contains(".env: line 2") && !told.contains("hush"), "{told}");
+    }
+    let told = complaint("taskx.toml", "database_url = \"postgres://ada:hush@h/db\n", &["status"]);
+    assert!(told.contains("taskx.toml: ") && told.contains("line 1"), "{told}");
+    assert!(told.contains("invalid basic string") && !told.contains("hush"), "{told}");
+}
+
+#[test]
+fn a_url_with_a_slip_or_in_the_wrong_place_is_not_shown() {
+    for url in ["postgres//ada:hush@h/db", "postgres:/ada:hush@h/db", "ada:hush@h/db"] {
+        let told = complaint(".env", "", &["status", "--database-url", url]);
+        assert!(told.contains("postgres://") && !told.contains("hush"), "{url}: {told}");
+    }
+    let told = complaint(".env", "", &["status", "postgres://ada:hush@h/db"]);
+    assert!(told.contains("unexpected argument") && !told.contains("hush"), "{told}");
+}
+
 #[test]
 fn of_postgres() {
     if let Some(bench) = Bench::postgres("of_postgres") {

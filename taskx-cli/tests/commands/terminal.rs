@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -52,10 +54,16 @@ impl Default for Shown {
 impl Terminal {
     /// Starts the command with this database and these words.
     fn start(bench: &Bench, line: &[&str], says: &[(&str, &str)]) -> Self {
+        Self::wide(COLUMNS, bench, line, says)
+    }
+
+    /// The same, so many columns wide; none is what a terminal says that does not know.
+    fn wide(columns: u16, bench: &Bench, line: &[&str], says: &[(&str, &str)]) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
-        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let rows = if columns == 0 { 0 } else { ROWS };
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&terminal, size).unwrap();
         let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         let open = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
@@ -156,6 +164,9 @@ fn tables_are_drawn_and_bold_where_colour_is_wanted() {
     assert!(drawn.contains('│') && drawn.contains("\u{1b}[1m"), "{drawn}");
     let (_, plain) = Terminal::start(&bench, &["queues", "list"], &[("NO_COLOR", "1")]).end();
     assert!(plain.contains('│') && !plain.contains('\u{1b}'), "{plain}");
+    // Where no width is told, a drawn cell would have a letter a line.
+    let (_, plain) = Terminal::wide(0, &bench, &["queues", "list"], &[]).end();
+    assert!(plain.contains("QUEUE  WAITING") && !plain.contains('│'), "{plain}");
     let (_, json) = Terminal::start(&bench, &["queues", "list", "--json"], &[]).end();
     assert!(json.starts_with('[') && !json.contains('\u{1b}'), "{json}");
     // What goes wrong is drawn too, with its mend.
@@ -183,10 +194,53 @@ fn destructive_commands_ask() {
     assert_eq!(bench.wait(bench.store.find(ids[1])).unwrap(), None);
 
     let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
-    terminal.wait_for("with all that its tables hold? [y/N]");
+    terminal.wait_for("Undo 0001_initial, with all that the tables hold? [y/N]");
     terminal.press("n\n");
     assert_eq!(terminal.end().0, 1);
     bench.wait(bench.store.check_schema()).unwrap();
+    let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
+    terminal.wait_for("[y/N]");
+    terminal.press("y\n");
+    terminal.wait_for("undid 0001_initial");
+    assert_eq!(terminal.end().0, 0);
+    // Nothing is left to ask about.
+    let (code, told) = Terminal::start(&bench, &["migrate", "down"], &[]).end();
+    assert!(code == 0 && told.contains("there was nothing to undo"), "{told}");
+}
+
+/// MySQL has a migration for each table.
+#[test]
+fn the_question_names_every_migration_that_is_undone() {
+    let Some(bench) = Bench::mysql("the_question_names_every_migration_that_is_undone") else {
+        return;
+    };
+    let mut terminal = Terminal::start(&bench, &["migrate", "down", "--all"], &[]);
+    let asked = terminal.wait_for("[y/N]");
+    assert!(asked.contains("0011_generation") && asked.contains("0001_jobs"), "{asked}");
+    terminal.press("n\n");
+    assert_eq!(terminal.end().0, 1);
+    let mut terminal = Terminal::start(&bench, &["migrate", "down"], &[]);
+    let asked = terminal.wait_for("[y/N]");
+    assert!(asked.contains("0011_generation") && !asked.contains("0001_jobs"), "{asked}");
+    terminal.press("n\n");
+    assert_eq!(terminal.end().0, 1);
+}
+
+#[test]
+fn long_work_shows_how_far_it_is() {
+    let bench = Bench::sqlite();
+    let jobs: Vec<_> = (0..2_500).map(|_| job()).collect();
+    bench.wait(bench.store.insert(&jobs)).unwrap();
+    let line = ["jobs", "discard", "--all", "--yes"];
+    let (code, raw) = Terminal::start(&bench, &line, &[]).end();
+    assert_eq!(code, 0, "{raw}");
+    assert!(raw.contains("/2,500") && raw.contains("2500 of 2500 jobs changed"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["prune"], &[]).end();
+    assert!(raw.contains("pruned"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["migrate", "down", "--yes"], &[]).end();
+    assert!(raw.contains("migrating") && raw.contains("undid 0001_initial"), "{raw}");
+    let (_, raw) = Terminal::start(&bench, &["migrate"], &[]).end();
+    assert!(raw.contains("migrating") && raw.contains("applied 0001_initial"), "{raw}");
 }
 
 #[test]
@@ -279,4 +333,43 @@ fn the_live_view_bears_a_database_that_goes_away() {
     top.wait_for("reports");
     top.press("\u{3}");
     assert_eq!(top.end().0, 0);
+}
+
+/// What is sent to a terminal at the end: the screen that was there before.
+const GIVEN_BACK: &str = "\u{1b}[?1049l";
+
+#[test]
+fn the_live_view_ends_at_a_key_though_the_database_hangs() {
+    let Some(bench) = Bench::postgres("the_live_view_ends_at_a_key_though_the_database_hangs")
+    else {
+        return;
+    };
+    bench.insert(&job());
+    for key in ["q", "\u{3}"] {
+        let mut top = Terminal::start(&bench, &["top", "--every", "50ms"], &[]);
+        top.wait_for("mail");
+        // No reader gets by this lock.
+        let mut conn = bench.wait(AsyncPgConnection::establish(&bench.url)).unwrap();
+        let lock = "BEGIN; LOCK TABLE taskx_jobs IN ACCESS EXCLUSIVE MODE";
+        bench.wait(conn.batch_execute(lock)).unwrap();
+        thread::sleep(Duration::from_millis(500));
+        let began = Instant::now();
+        top.press(key);
+        let (code, raw) = top.end();
+        assert!(code == 0 && raw.contains(GIVEN_BACK), "{code}: {raw}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        bench.wait(conn.batch_execute("ROLLBACK")).unwrap();
+    }
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let bench = Bench::sqlite();
+    let top = Terminal::start(&bench, &["top", "--every", "50ms"], &[]);
+    let text = top.wait_for("done/s");
+    assert!(text.contains("  0.0 done/s"), "{text}");
+    let pid = Pid::from_raw(i32::try_from(top.child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let (code, raw) = top.end();
+    assert!(code == 0 && raw.contains(GIVEN_BACK), "{code}: {raw}");
 }

@@ -170,13 +170,15 @@ pub(crate) fn several() -> PathBuf {
         .clone()
 }
 
-/// A library whose application is an example.
+/// A library whose application is an example, which its manifest names.
 pub(crate) fn example() -> PathBuf {
     static WRITTEN: OnceLock<PathBuf> = OnceLock::new();
     WRITTEN
         .get_or_init(|| {
             let folder = kept().join("example");
-            let manifest = package("shown", &format!("[dependencies]\n{}{ALONE}", dependency("")));
+            let named = "[package.metadata.taskx]\napp = 'demo'\n";
+            let dependencies = format!("[dependencies]\n{}", dependency(""));
+            let manifest = package("shown", &format!("{dependencies}{named}{ALONE}"));
             let demo = "#[taskx::task]\nasync fn ping() {}\n\n#[taskx::main]\nasync fn main() {}\n";
             let files = [
                 ("Cargo.toml", manifest),

@@ -182,11 +182,19 @@ fn an_application_is_chosen_by_name_and_answers_without_the_attribute() {
 #[test]
 fn an_example_may_be_the_application() {
     let database = database();
-    let line = ["run", "--app", "demo", "--exit-when-idle"];
+    // By name, and by `[package.metadata.taskx]`, since an example is not looked for by its mark.
+    for line in [&["run", "--app", "demo", "--exit-when-idle"][..], &["run", "--exit-when-idle"]] {
+        let output =
+            taskx(&example(), database.path()).args(line).assert().success().get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("1 task, queue default,"), "{said}");
+    }
+    // A queue to which no task belongs may be misspelt.
+    let line = ["run", "--exit-when-idle", "--queues", "defualt"];
     let output =
         taskx(&example(), database.path()).args(line).assert().success().get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("1 task, queue default,"), "{said}");
+    assert!(said.contains("no task here belongs to the queue `defualt`"), "{said}");
 }
 
 #[test]

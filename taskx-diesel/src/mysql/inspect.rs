@@ -9,6 +9,7 @@ use diesel::{
     ExpressionMethods, QueryDsl, QueryResult, SelectableHelper,
     dsl::{AsExprOf, count_star, min, sql},
     expression::{SqlLiteral, UncheckedBind},
+    mysql::Mysql,
     sql_types::{Bool, Text},
 };
 use serde_json::{Value, json};
@@ -22,10 +23,12 @@ use taskx_core::{
 
 use super::{
     run::{Run, Session},
-    statements::upkeep::{OldestSnapshot, Sizes, Version},
+    statements::upkeep::{Objects, OldestSnapshot, Sizes, Version},
     upkeep::duration,
 };
 use crate::{
+    drift::missing,
+    error::to_diesel,
     rows::{
         AttemptRow, FinishedRow, LiveRow, QueueRow, TaskDbRow, WorkerRow, json_text, task_infos,
     },
@@ -246,6 +249,7 @@ pub(super) async fn database(session: &mut Session) -> QueryResult<DatabaseInfo>
         version: format!("{product} {}", version.split('-').next().unwrap_or_default()),
         tables,
         oldest_snapshot: waits.into_iter().next().flatten().map(duration),
+        missing: missing::<Mysql>(session.load(Objects::with(())).await?).map_err(to_diesel)?,
     })
 }
 

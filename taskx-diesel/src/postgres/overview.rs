@@ -1,6 +1,6 @@
 //! What an operator asks of the whole: the tasks that are known, the sizes of the tables.
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, dsl::count_star};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, dsl::count_star, pg::Pg};
 use diesel_async::RunQueryDsl;
 use taskx_core::{
     error::Result,
@@ -8,10 +8,11 @@ use taskx_core::{
 };
 
 use crate::{
+    drift::missing,
     postgres::{
         PgStore,
         inspect::load,
-        statements::inspect::{OldestSnapshot, Sizes, Version},
+        statements::inspect::{Objects, OldestSnapshot, Sizes, Version},
         wait_of,
     },
     rows::{TaskDbRow, task_infos},
@@ -46,13 +47,15 @@ impl PgStore {
     /// What the server says of the database.
     pub(super) async fn describe(&self) -> Result<DatabaseInfo> {
         type Size = (String, i64, i64, i64);
-        let (versions, waits, sizes): (Vec<String>, Vec<Option<i64>>, Vec<Size>) = self
+        type Said = (Vec<String>, Vec<Option<i64>>, Vec<Size>, Vec<String>);
+        let (versions, waits, sizes, objects): Said = self
             .lanes
             .general
             .run("look at the database", async |conn| {
                 let versions = Version::with(()).load(conn).await?;
                 let waits = OldestSnapshot::with(()).load(conn).await?;
-                Ok((versions, waits, Sizes::with(()).load(conn).await?))
+                let sizes = Sizes::with(()).load(conn).await?;
+                Ok((versions, waits, sizes, Objects::with(()).load(conn).await?))
             })
             .await?;
         let table = |(name, rows, bytes, index_bytes)| TableInfo {
@@ -68,6 +71,7 @@ impl PgStore {
             version: format!("PostgreSQL {}", versions.concat()),
             tables,
             oldest_snapshot: wait_of(waits),
+            missing: missing::<Pg>(objects)?,
         })
     }
 }

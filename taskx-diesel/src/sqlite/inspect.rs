@@ -10,6 +10,7 @@ use diesel::{
     QueryResult, RunQueryDsl, SelectableHelper, SqliteConnection, TextExpressionMethods,
     define_sql_function,
     dsl::{count_star, min},
+    sqlite::Sqlite,
 };
 use taskx_core::{
     inspect::{
@@ -21,6 +22,8 @@ use taskx_core::{
 
 use super::conditions::{has_argument, has_tag};
 use crate::{
+    drift::missing,
+    error::to_diesel,
     rows::{AttemptRow, FinishedRow, LiveRow, QueueRow, TaskDbRow, WorkerRow, task_infos},
     schema::{
         taskx_attempts, taskx_history, taskx_jobs, taskx_queues, taskx_tasks, taskx_worker_tasks,
@@ -57,7 +60,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::Text;
+
+    /// SQLite's own list of the columns of the table `arg`.
+    pragma_table_info (name) {
+        name -> Text,
+        arg -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(sqlite_schema, dbstat);
+diesel::allow_tables_to_appear_in_same_query!(sqlite_schema, pragma_table_info);
 
 /// The job of an id, live or finished.
 pub(super) fn find(conn: &mut SqliteConnection, id: JobId) -> QueryResult<Option<Job>> {
@@ -210,7 +224,24 @@ pub(super) fn database(conn: &mut SqliteConnection) -> QueryResult<DatabaseInfo>
         *size += bytes;
     }
     let tables = tables.into_iter().map(|(name, table)| TableInfo { name, ..table }).collect();
-    Ok(DatabaseInfo { version: format!("SQLite {version}"), tables, oldest_snapshot: None })
+    Ok(DatabaseInfo {
+        version: format!("SQLite {version}"),
+        tables,
+        oldest_snapshot: None,
+        missing: missing::<Sqlite>(objects(conn)?).map_err(to_diesel)?,
+    })
+}
+
+/// Our tables, columns and indexes: `taskx_jobs`, `taskx_jobs.id`, `taskx_jobs_ready`.
+fn objects(conn: &mut SqliteConnection) -> QueryResult<Vec<String>> {
+    let ours = || sqlite_schema::table.filter(sqlite_schema::name.like("taskx\\_%").escape('\\'));
+    let mut objects: Vec<String> = ours().select(sqlite_schema::name).load(conn)?;
+    let columns: Vec<(String, String)> = ours()
+        .inner_join(pragma_table_info::table.on(pragma_table_info::arg.eq(sqlite_schema::name)))
+        .select((sqlite_schema::name, pragma_table_info::name))
+        .load(conn)?;
+    objects.extend(columns.into_iter().map(|(table, column)| format!("{table}.{column}")));
+    Ok(objects)
 }
 
 /// How many jobs there are, by queue and state.

@@ -30,7 +30,7 @@ impl Drop for Database {
 }
 
 /// Runs a statement on a thread of its own, since a test's runtime may be about to end.
-fn ask(server: String, statement: String) {
+pub(crate) fn ask(server: String, statement: String) {
     let asking = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -126,6 +126,17 @@ statement! {
          FROM information_schema.tables
          WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%'";
 
+    /// Our tables, columns and indexes: `taskx_jobs`, `taskx_jobs.id`, `taskx_jobs_ready`.
+    pub(in crate::mysql) Objects() -> Text =
+        "SELECT table_name FROM information_schema.tables
+         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%'
+         UNION ALL
+         SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns
+         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%'
+         UNION ALL
+         SELECT DISTINCT index_name FROM information_schema.statistics
+         WHERE table_schema = DATABASE() AND table_name LIKE 'taskx\\_%'";
+
     /// For how many microseconds the oldest transaction has been open. InnoDB tells its times in
     /// the zone of the server's system.
     pub(in crate::mysql) OldestSnapshot() -> Nullable<BigInt> =

@@ -95,6 +95,21 @@ statement! {
          FROM pg_stat_user_tables \
          WHERE schemaname = current_schema() AND relname LIKE 'taskx\\_%'";
 
+    /// Our tables, columns, indexes and functions: `taskx_jobs`, `taskx_jobs.id`,
+    /// `taskx_jobs_ready`. An index that a build left half made is none.
+    pub(crate) Objects() -> Text =
+        "SELECT c.relname::text FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid \
+         WHERE pg_table_is_visible(c.oid) AND c.relname LIKE 'taskx\\_%' \
+         AND COALESCE(i.indisvalid, true) \
+         UNION ALL \
+         SELECT c.relname || '.' || a.attname FROM pg_class c \
+         JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE pg_table_is_visible(c.oid) AND c.relname LIKE 'taskx\\_%' \
+         AND a.attnum > 0 AND NOT a.attisdropped \
+         UNION ALL \
+         SELECT proname::text FROM pg_proc \
+         WHERE pg_function_is_visible(oid) AND proname LIKE 'taskx\\_%'";
+
     /// The queues of live jobs, with when the oldest available job of each was due.
     pub(crate) LiveQueues() -> (Text, Nullable<TaskxTime>) =
         "SELECT queue, min(run_at) FILTER (WHERE state = 0) FROM taskx_jobs GROUP BY queue";
