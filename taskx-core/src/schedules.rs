@@ -204,14 +204,11 @@ impl NewSchedule<'_> {
     /// Stores it; it counts from now.
     ///
     /// # Errors
-    /// `Conflict` if the code declares a schedule of this name; `Config` for a name of no or more
-    /// than 190 characters; `Payload` for arguments that are no JSON; transient ones.
+    /// `Conflict` if the code declares a schedule of this name; `Config` for a name (also of its
+    /// task or queue) of no or more than 190 characters, and for a trigger that never fires;
+    /// `Payload` for arguments that are no JSON; transient ones.
     pub async fn save(self, by: &Actor) -> Result<()> {
-        let length = self.name.chars().count();
-        if length == 0 || length > NAME_LIMIT {
-            let text = format!("a schedule's name must have 1 to {NAME_LIMIT} characters");
-            return Err(Error::new(ErrorKind::Config, text));
-        }
+        self.check()?;
         let mut row = ScheduleRow {
             name: self.name,
             owner: by.0.clone(),
@@ -228,6 +225,27 @@ impl NewSchedule<'_> {
         self.queue.put_schedule(&row, by).await?;
         self.queue.hub().schedules_changed.notify_one();
         Ok(())
+    }
+
+    /// Refuses what would be stored and then never run.
+    fn check(&self) -> Result<()> {
+        let names = [("name", &*self.name), ("task", &self.task), ("queue", &self.options.queue)];
+        for (what, name) in names {
+            let length = name.chars().count();
+            if length == 0 || length > NAME_LIMIT {
+                let text = format!("a schedule's {what} must have 1 to {NAME_LIMIT} characters");
+                return Err(Error::new(ErrorKind::Config, text));
+            }
+        }
+        self.trigger.check_fires().map_err(|e| {
+            let text = format!("schedule `{}` would never fire", self.name);
+            Error::new(ErrorKind::Config, text).with_source(e)
+        })?;
+        let Ok(args) = &self.args else { return Ok(()) };
+        serde_json::from_str::<serde::de::IgnoredAny>(args).map(drop).map_err(|e| {
+            let text = format!("the arguments of schedule `{}` are no JSON", self.name);
+            Error::new(ErrorKind::Payload, text).with_source(e)
+        })
     }
 }
 
