@@ -61,6 +61,7 @@
 //! | `postgres` | PostgreSQL, by a driver in Rust |
 //! | `mysql` | MySQL and MariaDB, by a driver in Rust |
 //! | `tls` | encrypted connections to the servers, by rustls |
+//! | `cli` | the program answers `myapp taskx run`, `status` and so on: the module `cli` |
 //! | `testing` | the test kit for applications |
 
 mod start;
