@@ -162,6 +162,16 @@ impl<T: Task> Apply<T> {
         Ok(Enqueued::new(id, inserted, Some(queue)))
     }
 
+    /// The queue that `.to(..)` named.
+    pub(crate) fn named_queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// Whether listeners shall be told by the database.
+    pub(crate) fn notifies(&self) -> bool {
+        self.notify
+    }
+
     /// The checked job and the queue it is meant for.
     ///
     /// # Errors

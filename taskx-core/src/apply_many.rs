@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     apply::{Apply, closed, wait_blocking},
     enqueued::Enqueued,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     job::{JobId, NewJob},
     queue::Queue,
     store::Inserted,
@@ -24,16 +24,40 @@ use crate::{
 pub struct ApplyMany<T: Task> {
     queue: Queue,
     jobs: Result<Vec<NewJob>>,
+    /// Whether any job wants listeners to be told by the database.
+    notify: bool,
     task: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T: Task> ApplyMany<T> {
     pub(crate) fn new<A: Into<Apply<T>>>(queue: Queue, jobs: impl IntoIterator<Item = A>) -> Self {
+        let mut notify = false;
         let jobs = jobs
             .into_iter()
-            .map(|job| job.into().to(&queue).into_parts().map(|(_, job)| job))
+            .map(|job| {
+                let job = job.into();
+                notify |= job.notifies();
+                match job.named_queue() {
+                    Some(named) if !named.is(&queue) => Err(of_another_queue()),
+                    _ => job.to(&queue).into_parts().map(|(_, job)| job),
+                }
+            })
             .collect();
-        Self { queue, jobs, task: std::marker::PhantomData }
+        Self { queue, jobs, notify, task: std::marker::PhantomData }
+    }
+
+    /// Leaves out PostgreSQL's `NOTIFY` of an insert on the caller's own connection, as
+    /// [`Apply::no_notify`] does; it is left out too where every job says so.
+    pub fn no_notify(mut self) -> Self {
+        self.notify = false;
+        self
+    }
+
+    /// Whether listeners shall be told by the database, for an insert on the caller's connection.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.notify
     }
 
     /// Enqueues from sync code; durable when it returns. The handles come in the order of the jobs.
@@ -54,6 +78,14 @@ impl<T: Task> ApplyMany<T> {
     pub fn into_parts(self) -> Result<(Queue, Vec<NewJob>)> {
         Ok((self.queue, self.jobs?))
     }
+}
+
+fn of_another_queue() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "enqueue many jobs: one of them names another App's queue by `.to(..)`; all go into the \
+         queue whose `apply_many` it is",
+    )
 }
 
 fn ids(jobs: &[NewJob]) -> Vec<JobId> {

@@ -62,6 +62,16 @@ pub struct Config {
     pub payload_limit: usize,
     /// Whether building an App brings the schema up to date. Default yes.
     pub auto_migrate: bool,
+    /// Where the database was said, for messages that come after the settings were read.
+    #[serde(skip)]
+    pub(crate) said: Said,
+}
+
+/// Values as they were read, each with its source.
+#[derive(Clone, Default)]
+pub(crate) struct Said {
+    database_url: Option<(String, String)>,
+    driver: Option<(Driver, String)>,
 }
 
 /// The library that speaks to the database.
@@ -104,6 +114,7 @@ impl Default for Config {
             dead_retention: DEAD_RETENTION,
             payload_limit: PAYLOAD_LIMIT,
             auto_migrate: true,
+            said: Said::default(),
         }
     }
 }
@@ -127,7 +138,12 @@ impl Config {
             .merge(Named(database_url))
             .merge(Toml::string(&read(file)?))
             .merge(Named(ours));
-        let config: Self = figment.extract().map_err(|e| explain(&e))?;
+        let mut config: Self = figment.extract().map_err(|e| explain(&e))?;
+        let at = |key: &str| place(key, figment.find_metadata(key));
+        config.said = Said {
+            database_url: config.database_url.clone().zip(at("database_url")),
+            driver: config.driver.zip(at("driver")),
+        };
         match config.mistake() {
             None => Ok(config),
             Some((key, text)) => {
@@ -158,6 +174,20 @@ impl Config {
             None => Ok(self),
             Some((key, text)) => Err(Error::new(ErrorKind::Config, format!("{key}: {text}"))),
         }
+    }
+
+    /// Where `database_url` was said, for messages: its source, or its key where the program said it.
+    pub(crate) fn place_of_url(&self) -> &str {
+        let said = self.said.database_url.as_ref();
+        let as_read = said.filter(|(url, _)| Some(url) == self.database_url.as_ref());
+        as_read.map_or("database_url", |(_, place)| place)
+    }
+
+    /// Where `driver` was said.
+    pub(crate) fn place_of_driver(&self) -> &str {
+        let said = self.said.driver.as_ref();
+        let as_read = said.filter(|(driver, _)| Some(*driver) == self.driver);
+        as_read.map_or("driver", |(_, place)| place)
     }
 
     /// The first setting that makes no sense, and why.
@@ -454,6 +484,26 @@ mod tests {
             let text = load(&format!("{key} = '{value}'"), &[]).unwrap_err().to_string();
             assert!(text.starts_with(&format!("`{key}` in taskx.toml: ")), "{text}");
         }
+    }
+
+    /// The database is looked at later, when the builder has had its say.
+    #[test]
+    fn a_bad_database_names_its_source() {
+        let text = |toml, variables| {
+            let config = load(toml, variables).unwrap();
+            crate::driver::choose(&config).unwrap_err().to_string()
+        };
+        let url = text("", &[("DATABASE_URL", "redis://ada:hush@h")]);
+        assert!(url.contains("DATABASE_URL in the environment: `redis://`"), "{url}");
+        let url = text("database_url = 'redis://h'", &[]);
+        assert!(url.starts_with("`database_url` in taskx.toml: `redis://`"), "{url}");
+        let driver = text("database_url = 'a.db'", &[("TASKX_DRIVER", "mysql")]);
+        assert!(driver.starts_with("TASKX_DRIVER in the environment: "), "{driver}");
+        assert!(driver.ends_with("`database_url` in taskx.toml names SQLite"), "{driver}");
+        let mut own = load("", &[("DATABASE_URL", "redis://h")]).unwrap();
+        own.database_url = Some("mssql://h".to_owned());
+        let own = crate::driver::choose(&own).unwrap_err().to_string();
+        assert!(own.starts_with("database_url: `mssql://`"), "{own}");
     }
 
     #[test]

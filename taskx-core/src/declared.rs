@@ -1,13 +1,16 @@
 //! What the code declares of schedules, as rows.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use taskx_schedule::{Misfire, Trigger};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, chain},
     schedule::{ScheduleRow, ScheduleSource},
     task::{Overlap, ScheduleDef, TaskDef, TaskOptions},
 };
@@ -82,24 +85,39 @@ pub(crate) fn rows(
     zone: &str,
     now: DateTime<Utc>,
 ) -> Result<Vec<ScheduleRow>> {
+    let wrong = mistakes(tasks, zone);
+    if !wrong.is_empty() {
+        return Err(Error::new(ErrorKind::Config, wrong.join("\n")));
+    }
     let mut rows: Vec<ScheduleRow> = Vec::new();
     for task in tasks {
         for schedule in task.schedules {
             let trigger = schedule.trigger_in(zone)?;
-            let row = row(task, schedule, &trigger, owner, version, now)?;
-            if rows.iter().any(|other| other.name == row.name) {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "{}:{}: the schedule name `{}` is used twice; give one another with `schedule = \"..\"`",
-                        schedule.file, schedule.line, row.name
-                    ),
-                ));
-            }
-            rows.push(row);
+            rows.push(row(task, schedule, &trigger, owner, version, now)?);
         }
     }
     Ok(rows)
+}
+
+/// What is wrong with the schedules of these tasks, each in a sentence with its place.
+pub(crate) fn mistakes(tasks: &[&TaskDef], zone: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut places: BTreeMap<&str, String> = BTreeMap::new();
+    for schedule in tasks.iter().flat_map(|task| task.schedules) {
+        let place = format!("{}:{}", schedule.file, schedule.line);
+        if let Err(error) = schedule.trigger_in(zone).map(drop).and((schedule.args)().map(drop)) {
+            wrong.push(format!("{place}: schedule `{}`: {}", schedule.name, chain(&error)));
+        }
+        match places.entry(schedule.name) {
+            Entry::Vacant(name) => drop(name.insert(place)),
+            Entry::Occupied(first) => wrong.push(format!(
+                "{place}: the schedule name `{}` is used at {} already; give one another with `schedule = \"..\"`",
+                schedule.name,
+                first.get()
+            )),
+        }
+    }
+    wrong
 }
 
 fn row(

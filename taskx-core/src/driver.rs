@@ -44,13 +44,17 @@ pub const DEFAULT_URL: &str = "sqlite://taskx.db";
 /// A database file that is missing may be made.
 pub(crate) fn choose(config: &Config) -> Result<(&'static DriverDef, ConnectOptions)> {
     let url = config.database_url.clone().unwrap_or_else(|| DEFAULT_URL.to_owned());
-    let engine = engine_of(&url)?;
+    let place = config.place_of_url();
+    let engine = engine_of(&url, place)?;
     if let Some(driver) = config.driver
         && engine_of_driver(driver) != engine
     {
         return Err(Error::new(
             ErrorKind::Config,
-            format!("driver: {driver:?} was asked for, but database_url names {engine}"),
+            format!(
+                "{}: {driver:?} was asked for, but {place} names {engine}",
+                config.place_of_driver()
+            ),
         ));
     }
     let driver = inventory::iter::<DriverDef>
@@ -61,7 +65,7 @@ pub(crate) fn choose(config: &Config) -> Result<(&'static DriverDef, ConnectOpti
             Error::new(
                 ErrorKind::Config,
                 format!(
-                    "database_url names {engine}, whose driver is not compiled in: \
+                    "{place} names {engine}, whose driver is not compiled in: \
                      add the feature `{feature}` to taskx in Cargo.toml"
                 ),
             )
@@ -77,8 +81,8 @@ fn engine_of_driver(driver: Driver) -> Engine {
     }
 }
 
-fn engine_of(url: &str) -> Result<Engine> {
-    let refuse = |why: String| Err(Error::new(ErrorKind::Config, format!("database_url: {why}")));
+fn engine_of(url: &str, place: &str) -> Result<Engine> {
+    let refuse = |why: String| Err(Error::new(ErrorKind::Config, format!("{place}: {why}")));
     match url.split_once(':').map(|(scheme, _)| scheme) {
         _ if url.is_empty() => refuse("is empty".to_owned()),
         Some("sqlite" | "file" | "") => Ok(Engine::Sqlite),
@@ -114,9 +118,9 @@ mod tests {
             ("mysql://u@h/d", Engine::Mysql),
             ("mariadb://u@h/d", Engine::Mysql),
         ] {
-            assert_eq!(engine_of(url).unwrap(), engine, "{url}");
+            assert_eq!(engine_of(url, "").unwrap(), engine, "{url}");
         }
-        let text = engine_of("redis://u:secret@h").unwrap_err().to_string();
+        let text = engine_of("redis://u:secret@h", "").unwrap_err().to_string();
         assert!(text.contains("`redis://`") && !text.contains("secret"), "{text}");
         for slip in ["postgres//u:secret@h/d", "u:secret@h/d"] {
             let text = engine_of(slip).unwrap_err().to_string();

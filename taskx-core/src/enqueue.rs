@@ -8,11 +8,12 @@ use tokio::{
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{BoxError, Error, ErrorKind, Result, chain},
     event::{Event, Events},
     hub::Hub,
     job::{NewJob, RunAt},
     store::{Inserted, Store},
+    task::{Retention, registered},
 };
 
 /// The most jobs of one group.
@@ -41,40 +42,64 @@ impl Inserter {
     pub(crate) async fn group_commit(self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut group = Vec::new();
         while requests.recv_many(&mut group, GROUP).await > 0 {
-            let (jobs, replies): (Vec<_>, Vec<_>) =
-                group.drain(..).map(|request| (request.job, request.reply)).unzip();
-            match self.insert(jobs).await {
-                Ok(answers) => {
-                    for (reply, inserted) in replies.into_iter().zip(answers) {
-                        let _ = reply.send(Ok(inserted));
-                    }
+            self.store_group(std::mem::take(&mut group), Call::First).await;
+        }
+    }
+
+    /// Stores a group and answers each caller.
+    async fn store_group(&self, group: Vec<Request>, call: Call) {
+        let (jobs, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|request| (request.job, request.reply)).unzip();
+        match self.insert_by(call, jobs).await {
+            Ok(answers) => {
+                for (reply, inserted) in replies.into_iter().zip(answers) {
+                    let _ = reply.send(Ok(inserted));
                 }
-                Err((error, jobs)) => self.one_by_one(error, jobs, replies).await,
+            }
+            Err((error, jobs)) => {
+                let group = jobs.into_iter().zip(replies);
+                let group = group.map(|(job, reply)| Request { job, reply }).collect();
+                match error.kind() {
+                    ErrorKind::CommitUnknown => self.after_unknown(&error, group).await,
+                    _ => self.one_by_one(error, group, call).await,
+                }
             }
         }
     }
 
+    /// After a group's commit of which nobody knows whether it came to pass: the jobs that leave a
+    /// trace are looked up and stored; the callers of the others are told.
+    async fn after_unknown(&self, error: &Error, group: Vec<Request>) {
+        let (lost, known): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|request| leaves_no_trace(&request.job));
+        for request in lost {
+            let _ = request.reply.send(Err(commit_unknown(chain(error))));
+        }
+        if !known.is_empty() {
+            Box::pin(self.store_group(known, Call::Repeated)).await;
+        }
+    }
+
     /// After a refused group: each job alone, so that a bad one fails its own caller only.
-    async fn one_by_one(
-        &self,
-        error: Error,
-        jobs: Vec<NewJob>,
-        replies: Vec<oneshot::Sender<Result<Inserted>>>,
-    ) {
-        if jobs.len() == 1 {
-            if let Some(reply) = replies.into_iter().next() {
-                let _ = reply.send(Err(error));
+    async fn one_by_one(&self, error: Error, group: Vec<Request>, call: Call) {
+        if group.len() == 1 {
+            if let Some(request) = group.into_iter().next() {
+                let _ = request.reply.send(Err(error));
             }
             return;
         }
         // The database has been waited for already: no caller waits for it again.
         let away = error.is_transient().then(|| error.to_string());
-        for (job, reply) in jobs.into_iter().zip(replies) {
+        for Request { job, reply } in group {
             let answer = match &away {
                 Some(text) => Err(Error::new(ErrorKind::Transient, text.clone())),
-                None => self.insert(vec![job]).await.map_err(|(error, _)| error).and_then(|all| {
-                    all.first().copied().ok_or_else(|| Error::new(ErrorKind::Store, "insert a job"))
-                }),
+                None => self.insert_by(call, vec![job]).await.map_err(|(error, _)| error).and_then(
+                    |all| {
+                        all.first()
+                            .copied()
+                            .ok_or_else(|| Error::new(ErrorKind::Store, "insert a job"))
+                    },
+                ),
             };
             let _ = reply.send(answer);
         }
@@ -85,14 +110,25 @@ impl Inserter {
     /// ids up. The jobs come back with an error.
     pub(crate) async fn insert(
         &self,
+        jobs: Vec<NewJob>,
+    ) -> Result<Vec<Inserted>, (Error, Vec<NewJob>)> {
+        self.insert_by(Call::First, jobs).await
+    }
+
+    async fn insert_by(
+        &self,
+        call: Call,
         mut jobs: Vec<NewJob>,
     ) -> Result<Vec<Inserted>, (Error, Vec<NewJob>)> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(20);
         // Which ids their callers asked to look up, kept once the insert is repeated.
-        let mut asked: Option<Vec<bool>> = None;
+        let mut asked = match call {
+            Call::First => None,
+            Call::Repeated => Some(look_up(&mut jobs)),
+        };
         loop {
-            match self.store.insert(&jobs).await {
+            let error = match self.store.insert(&jobs).await {
                 Ok(mut answers) => {
                     // What a lost commit stored is new to its caller all the same.
                     for (answer, asked) in answers.iter_mut().zip(asked.into_iter().flatten()) {
@@ -103,20 +139,22 @@ impl Inserter {
                     self.stored(&jobs, &answers);
                     return Ok(answers);
                 }
-                Err(error) if error.is_transient() && started.elapsed() < PATIENCE => {
-                    if asked.is_none() {
-                        asked = Some(jobs.iter().map(|job| job.check_id).collect());
-                        for job in &mut jobs {
-                            job.check_id = true;
-                        }
-                    }
-                    let jitter = pause.mul_f64(0.5 + fastrand::f64());
-                    tracing::warn!(%error, "insert jobs: trying again in {jitter:?}");
-                    tokio::time::sleep(jitter).await;
-                    pause = (pause * 2).min(Duration::from_secs(1));
+                Err(error) => error,
+            };
+            let is_transient = error.is_transient();
+            // Stored, run and forgotten meanwhile: a repeated insert would run it twice.
+            let is_lost = is_transient && !error.is_unwritten() && jobs.iter().any(leaves_no_trace);
+            if is_lost || !is_transient || started.elapsed() >= PATIENCE {
+                for (job, asked) in jobs.iter_mut().zip(asked.into_iter().flatten()) {
+                    job.check_id = asked;
                 }
-                Err(error) => return Err((error, jobs)),
+                return Err((if is_lost { commit_unknown(error) } else { error }, jobs));
             }
+            asked.get_or_insert_with(|| look_up(&mut jobs));
+            let jitter = pause.mul_f64(0.5 + fastrand::f64());
+            tracing::warn!(%error, "insert jobs: trying again in {jitter:?}");
+            tokio::time::sleep(jitter).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 
@@ -140,4 +178,31 @@ impl Inserter {
             });
         }
     }
+}
+
+/// Whether an earlier call may have stored the jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    First,
+    Repeated,
+}
+
+/// Makes an insert look all ids up; answers which it was asked to look up anyway.
+fn look_up(jobs: &mut [NewJob]) -> Vec<bool> {
+    jobs.iter_mut().map(|job| std::mem::replace(&mut job.check_id, true)).collect()
+}
+
+/// Whether a job that was stored may be gone without a trace by the next look.
+fn leaves_no_trace(job: &NewJob) -> bool {
+    let mut tasks = registered().filter(|def| def.options.retention == Retention::None);
+    tasks.any(|def| def.names().any(|name| name == job.task))
+}
+
+fn commit_unknown(cause: impl Into<BoxError>) -> Error {
+    Error::new(
+        ErrorKind::CommitUnknown,
+        "enqueue a job: the commit's answer was lost, and with `retention = \"none\"` nobody can \
+         tell whether the job is stored; it may run or not",
+    )
+    .with_source(cause)
 }

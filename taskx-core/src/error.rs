@@ -26,7 +26,8 @@ pub enum ErrorKind {
     Config,
     /// The database's schema does not fit this version of taskx.
     Schema,
-    /// The commit's answer was lost, and whether the job is stored cannot be known.
+    /// The commit's answer was lost, and whether the job is stored cannot be known: of a task with
+    /// `retention = "none"`, which leaves no trace by which a repeated insert could know it again.
     CommitUnknown,
     /// No job, schedule or worker of this id.
     NotFound,
@@ -46,13 +47,15 @@ struct Inner {
     kind: ErrorKind,
     doing: Cow<'static, str>,
     source: Option<BoxError>,
+    /// Whether it is sure that nothing was written.
+    unwritten: bool,
 }
 
 impl Error {
     /// An error of `kind` that happened while `doing`.
     #[must_use]
     pub fn new(kind: ErrorKind, doing: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, doing: doing.into(), source: None }))
+        Self(Box::new(Inner { kind, doing: doing.into(), source: None, unwritten: false }))
     }
 
     /// The same error with its cause.
@@ -67,6 +70,20 @@ impl Error {
     pub fn context(mut self, doing: &str) -> Self {
         self.0.doing = Cow::Owned(format!("{doing}: {}", self.0.doing));
         self
+    }
+
+    /// The same error where it is sure that the call has written nothing: it came before anything
+    /// was sent, or all was rolled back. For stores.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unwritten(mut self) -> Self {
+        self.0.unwritten = true;
+        self
+    }
+
+    /// Whether it is sure that the call has written nothing.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.0.unwritten
     }
 
     /// Of which kind it is.

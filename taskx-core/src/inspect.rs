@@ -86,6 +86,14 @@ pub struct QueueInfo {
     pub oldest_available: Option<DateTime<Utc>>,
 }
 
+impl QueueInfo {
+    /// Whether nothing of it is claimed until it is resumed.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
+}
+
 /// A worker as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkerInfo {

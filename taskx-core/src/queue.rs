@@ -179,6 +179,15 @@ impl Queue {
         }
     }
 
+    /// Whether a job that fits `filter` is of one of these tasks.
+    pub(crate) async fn any_of(&self, tasks: Vec<String>, filter: &JobFilter) -> Result<bool> {
+        if tasks.is_empty() {
+            return Ok(false);
+        }
+        let filter = JobFilter { tasks, ..filter.clone() };
+        Ok(!self.ids(&filter, Page { before: None, limit: 1 }).await?.is_empty())
+    }
+
     /// Looks for jobs of a queue soon and repeatedly for 2 s: a caller's own transaction may
     /// commit any time now, and nothing tells when.
     #[doc(hidden)]

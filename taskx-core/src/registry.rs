@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    declared,
     error::{Error, ErrorKind, Result},
     state::States,
     store::{Engine, TaskRow},
@@ -29,47 +30,40 @@ pub(crate) struct Selection {
 }
 
 impl Registry {
-    /// The tasks of the App of this name that the selection leaves.
+    /// What a worker runs: the tasks of the App of this name that the selection leaves.
     ///
     /// # Errors
-    /// `Config`: no task at all, names given twice, names in the selection that no task has.
-    pub(crate) fn of(app: Option<&str>, selection: &Selection) -> Result<Self> {
-        let mut linked: Vec<_> = registered().filter(|def| def.app == app).collect();
-        // The order of linking means nothing; messages and lists shall not depend on it.
-        linked.sort_by_key(|def| (def.name, def.file, def.line));
-        Self::checked(app, &linked, selection)
+    /// `Config`, all mistakes together: no task at all, names of tasks or schedules given twice,
+    /// names in the selection that no task has, missing states, connections of another engine.
+    pub(crate) fn for_worker(
+        app: Option<&str>,
+        selection: &Selection,
+        states: &States,
+        engine: Engine,
+        zone: &str,
+    ) -> Result<Self> {
+        let linked = linked(app);
+        let (chosen, mut wrong) = choose(app, &linked, selection);
+        wrong.extend(chosen.iter().flat_map(|def| Self::needs_of(def, states, engine)));
+        wrong.extend(declared::mistakes(&linked, zone));
+        Self::checked(&chosen, &wrong)
     }
 
     /// Every task of the App of this name.
     ///
     /// # Errors
-    /// As [`of`](Self::of).
+    /// `Config`: no task at all, names given twice.
     pub(crate) fn all(app: Option<&str>) -> Result<Self> {
-        Self::of(app, &Selection::default())
+        let (chosen, wrong) = choose(app, &linked(app), &Selection::default());
+        Self::checked(&chosen, &wrong)
     }
 
-    fn checked(
-        app: Option<&str>,
-        linked: &[&'static TaskDef],
-        selection: &Selection,
-    ) -> Result<Self> {
-        let mut wrong = duplicates(linked);
-        wrong.extend(unknown_names(linked, selection));
-        if linked.is_empty() {
-            wrong.push(no_tasks(app));
-        }
-        let has = |list: &[String], def: &TaskDef| def.names().any(|n| list.iter().any(|l| l == n));
-        let chosen = linked.iter().filter(|def| {
-            (selection.only.is_empty() || has(&selection.only, def)) && !has(&selection.except, def)
-        });
-        let by_name: HashMap<_, _> =
-            chosen.flat_map(|def| def.names().map(move |name| (name, *def))).collect();
-        if wrong.is_empty() && by_name.is_empty() {
-            wrong.push("`.only(..)` and `.except(..)` leave no task to run".to_owned());
-        }
+    fn checked(chosen: &[&'static TaskDef], wrong: &[String]) -> Result<Self> {
         if !wrong.is_empty() {
             return Err(Error::new(ErrorKind::Config, wrong.join("\n")));
         }
+        let by_name: HashMap<_, _> =
+            chosen.iter().flat_map(|def| def.names().map(move |name| (name, *def))).collect();
         let names: BTreeSet<_> = by_name.keys().map(|name| (*name).to_owned()).collect();
         Ok(Self { by_name, names: names.into_iter().collect() })
     }
@@ -92,16 +86,6 @@ impl Registry {
     /// The queues of the tasks, sorted.
     pub(crate) fn queues(&self) -> BTreeSet<String> {
         self.by_name.values().map(|def| def.options.queue.to_owned()).collect()
-    }
-
-    /// Fails unless every state that a task takes is there and every connection fits the engine.
-    ///
-    /// # Errors
-    /// `Config`, listing all that is missing with file and line.
-    pub(crate) fn check_needs(&self, states: &States, engine: Engine) -> Result<()> {
-        let wrong: Vec<_> =
-            self.tasks().into_iter().flat_map(|def| Self::needs_of(def, states, engine)).collect();
-        if wrong.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Config, wrong.join("\n"))) }
     }
 
     /// What a task lacks, each in a sentence.
@@ -143,6 +127,36 @@ impl Registry {
         };
         self.names.iter().filter_map(|name| Some(row(name, self.find(name)?))).collect()
     }
+}
+
+/// The tasks of the App of this name. The order of linking means nothing; messages and lists shall
+/// not depend on it.
+fn linked(app: Option<&str>) -> Vec<&'static TaskDef> {
+    let mut linked: Vec<_> = registered().filter(|def| def.app == app).collect();
+    linked.sort_by_key(|def| (def.name, def.file, def.line));
+    linked
+}
+
+/// The tasks that the selection leaves, and what is wrong with names.
+fn choose(
+    app: Option<&str>,
+    linked: &[&'static TaskDef],
+    selection: &Selection,
+) -> (Vec<&'static TaskDef>, Vec<String>) {
+    let mut wrong = duplicates(linked);
+    wrong.extend(unknown_names(linked, selection));
+    if linked.is_empty() {
+        wrong.push(no_tasks(app));
+    }
+    let has = |list: &[String], def: &TaskDef| def.names().any(|n| list.iter().any(|l| l == n));
+    let chosen = linked.iter().copied().filter(|def| {
+        (selection.only.is_empty() || has(&selection.only, def)) && !has(&selection.except, def)
+    });
+    let chosen: Vec<_> = chosen.collect();
+    if wrong.is_empty() && chosen.is_empty() {
+        wrong.push("`.only(..)` and `.except(..)` leave no task to run".to_owned());
+    }
+    (chosen, wrong)
 }
 
 fn no_tasks(app: Option<&str>) -> String {
@@ -222,7 +236,8 @@ mod tests {
 
     fn check(linked: &[&'static TaskDef], only: &[&str]) -> Result<Registry> {
         let only = only.iter().map(|name| (*name).to_owned()).collect();
-        Registry::checked(None, linked, &Selection { only, except: Vec::new() })
+        let (chosen, wrong) = choose(None, linked, &Selection { only, except: Vec::new() });
+        Registry::checked(&chosen, &wrong)
     }
 
     #[test]
@@ -242,12 +257,15 @@ mod tests {
     #[test]
     fn missing_states_are_listed() {
         let registry = check(&[&MAIL, &POST], &[]).unwrap();
-        let text =
-            registry.check_needs(&States::default(), Engine::Memory).unwrap_err().to_string();
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.contains("src/a.rs:3: task `mail` takes `&u32`"), "{text}");
+        let needs = |states: &States| -> Vec<_> {
+            let of = |def| Registry::needs_of(def, states, Engine::Memory);
+            registry.tasks().into_iter().flat_map(of).collect()
+        };
+        let missing = needs(&States::default());
+        assert_eq!(missing.len(), 2);
+        assert!(missing[0].contains("src/a.rs:3: task `mail` takes `&u32`"), "{missing:?}");
         let mut states = States::default();
         states.insert(Arc::new(1_u32));
-        registry.check_needs(&states, Engine::Memory).unwrap();
+        assert!(needs(&states).is_empty());
     }
 }

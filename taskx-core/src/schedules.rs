@@ -205,14 +205,11 @@ impl NewSchedule<'_> {
     ///
     /// # Errors
     /// `Conflict` if the code declares a schedule of this name; `Config` for a name (its own, its
-    /// task's, its queue's) of no or more than 190 characters; `Payload` for arguments that are no
-    /// JSON or over the limit; transient ones.
+    /// task's, its queue's) of no or more than 190 characters, and for a trigger that never fires;
+    /// `Payload` for arguments that are no JSON or over the limit; transient ones.
     pub async fn save(self, by: &Actor) -> Result<()> {
-        check_name("schedule", &self.name)?;
-        check_name("task", &self.task)?;
-        check_name("queue", &self.options.queue)?;
+        self.check()?;
         let args = self.args?;
-        check_payload(format_args!("schedule `{}`", self.name), &args, self.queue.payload_limit())?;
         let mut row = ScheduleRow {
             name: self.name,
             owner: by.0.clone(),
@@ -229,6 +226,23 @@ impl NewSchedule<'_> {
         self.queue.put_schedule(&row, by).await?;
         self.queue.hub().schedules_changed.notify_one();
         Ok(())
+    }
+
+    /// Refuses what would be stored and then never run.
+    fn check(&self) -> Result<()> {
+        check_name("schedule", &self.name)?;
+        check_name("task", &self.task)?;
+        check_name("queue", &self.options.queue)?;
+        self.trigger.check_fires().map_err(|e| {
+            let text = format!("schedule `{}` would never fire", self.name);
+            Error::new(ErrorKind::Config, text).with_source(e)
+        })?;
+        let Ok(args) = &self.args else { return Ok(()) };
+        check_payload(format_args!("schedule `{}`", self.name), args, self.queue.payload_limit())?;
+        serde_json::from_str::<serde::de::IgnoredAny>(args).map(drop).map_err(|e| {
+            let text = format!("the arguments of schedule `{}` are no JSON", self.name);
+            Error::new(ErrorKind::Payload, text).with_source(e)
+        })
     }
 }
 

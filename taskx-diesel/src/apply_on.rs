@@ -118,8 +118,9 @@ impl<T: Task> ApplyOn for ApplyMany<T> {
         C: LoadConnection,
         C::Backend: TaskxBackend,
     {
+        let notify = self.notifies();
         let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
-        let inserted = C::Backend::insert_on(conn, &jobs, true)?;
+        let inserted = C::Backend::insert_on(conn, &jobs, notify)?;
         probe::<C::Backend>(&jobs, Some(&queue));
         Ok(each(&jobs, inserted, &queue))
     }
@@ -130,8 +131,9 @@ impl<T: Task> ApplyOn for ApplyMany<T> {
         C::Backend: TaskxBackend,
     {
         Box::pin(async move {
+            let notify = self.notifies();
             let (queue, jobs) = self.into_parts().map_err(to_diesel)?;
-            let inserted = insert_async(conn, &jobs, true).await?;
+            let inserted = insert_async(conn, &jobs, notify).await?;
             probe::<C::Backend>(&jobs, Some(&queue));
             Ok(each(&jobs, inserted, &queue))
         })

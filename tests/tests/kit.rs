@@ -10,7 +10,8 @@ use std::{
 use diesel::SqliteConnection;
 use futures_util::FutureExt;
 use taskx::{
-    Engine, ErrorKind,
+    Actor, Engine, ErrorKind,
+    inspect::Inspect,
     prelude::*,
     testing::{
         self, assert_enqueued, drain, enqueued, refute_any_enqueued, refute_enqueued, run_inline,
@@ -103,6 +104,27 @@ async fn a_queue_is_drained_and_time_is_passed() {
     travel(&app, Duration::from_secs(60)).await.unwrap();
     assert_eq!(drain(&app).await.unwrap().discarded, 1);
     assert_eq!(drain(&app).await.unwrap(), Default::default());
+}
+
+/// What nobody would begin is not waited for, or a test would hang for ever.
+#[tokio::test]
+async fn a_paused_queue_is_left() {
+    let app = app().await;
+    let queue = app.queue();
+    let ada = Actor("test:ada".to_owned());
+    queue.pause("mail", "the server is down", &ada).await.unwrap();
+    Email::apply("ada@example.com", false).to(queue).await.unwrap();
+    Welcome::apply("bob").to(queue).await.unwrap();
+    let soon = Duration::from_secs(20);
+    let counts = tokio::time::timeout(soon, drain(&app)).await.unwrap().unwrap();
+    assert_eq!(counts.completed, 1, "the one in the other queue");
+    let worker = app.background_worker().start().await.unwrap();
+    tokio::time::timeout(soon, worker.wait_idle()).await.unwrap().unwrap();
+    tokio::time::timeout(soon, worker.drain()).await.unwrap().unwrap();
+    worker.stop().await.unwrap();
+    assert_eq!(enqueued::<Email>(queue).await.unwrap().len(), 2);
+    assert!(queue.resume("mail", &ada).await.unwrap());
+    assert_eq!(drain(&app).await.unwrap().completed, 2);
 }
 
 /// As tests that run side by side in one process do it.

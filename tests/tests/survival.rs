@@ -215,3 +215,45 @@ async fn after_an_outage_a_free_lock_is_no_sign_of_death_for_a_while() {
     until(async || others.workers().await.unwrap().iter().all(|worker| worker.id != row.id)).await;
     assert!(started.elapsed() > Duration::from_secs(4), "{:?}", started.elapsed());
 }
+
+/// Outcomes that cannot be written hold the claims back, or a worker would take in all there is.
+#[tokio::test]
+async fn what_is_not_written_holds_back_claims() {
+    const JOBS: i64 = 14_000;
+    let (store, app) = faulty(Duration::from_secs(30)).await;
+    let queue = app.queue();
+    let many = (0..JOBS).map(|_| Nothing::apply());
+    queue.apply_many(many).await.unwrap();
+    store.every(Verb::Settle, Some(Fault::Before));
+    let available = async || {
+        let counts = queue.count().await.unwrap();
+        let available = counts.iter().filter(|entry| entry.state == JobState::Available);
+        available.map(|entry| entry.count).sum::<i64>()
+    };
+    let worker = app.background_worker().only(["nothing"]).concurrency(500).start().await.unwrap();
+    // It goes on until ten thousand wait, and what it has at hand.
+    let deadline = Instant::now() + PATIENCE * 6;
+    while available().await > JOBS - 10_000 {
+        assert!(Instant::now() < deadline, "{} are available", available().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let left = available().await;
+    assert!(left > 0, "all of it was taken in");
+    store.every(Verb::Settle, None);
+    worker.wait_idle().await.unwrap();
+    assert_eq!(worker.counts().completed, 14_000);
+}
+
+/// After a claim that found less than it asked for nothing is claimed until something wakes it.
+#[tokio::test]
+async fn an_idle_worker_does_not_ask_again_and_again() {
+    let (store, app) = faulty(Duration::from_secs(30)).await;
+    let worker = app.background_worker().only(["nothing"]).start().await.unwrap();
+    Nothing::apply().to(app.queue()).await.unwrap().wait(PATIENCE).await.unwrap();
+    worker.wait_idle().await.unwrap();
+    let claims = store.calls(Verb::Claim);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let more = store.calls(Verb::Claim) - claims;
+    assert!(more <= 50, "{more} claims in a second without work");
+}

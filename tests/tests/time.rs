@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use taskx::{
-    Actor, Config, JobState, Overlap,
+    Actor, Config, Event, JobState, Overlap,
     prelude::*,
     schedule::{CronTrigger, Misfire, Trigger},
     testing::{self, MemoryStore, TestClock},
@@ -73,12 +73,24 @@ fn new_year(year: i32) -> TestClock {
 #[tokio::test]
 async fn a_year_of_a_nightly_task_passes_in_a_moment() {
     let (clock, ran) = (new_year(2027), Arc::new(Ran::default()));
-    let app = app("year", &clock, |app| app.state_arc(Arc::clone(&ran))).await;
+    let told = Arc::new(AtomicU32::new(0));
+    let telling = Arc::clone(&told);
+    let set_up = |app: AppBuilder| {
+        app.state_arc(Arc::clone(&ran)).subscribe(move |event| {
+            if matches!(event, Event::Enqueued { task, .. } if task == "nightly") {
+                telling.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let app = app("year", &clock, set_up).await;
     let started = Instant::now();
     let counts = testing::pass(&app, &clock, 365 * DAY).await.unwrap();
     let took = started.elapsed();
     println!("365 nights took {took:.0?}");
     assert_eq!(counts.completed, 365);
+    assert_eq!(told.load(Ordering::SeqCst), 365, "what a schedule enqueues is told too");
+    // A tenth of a second; a busy machine may take its time, but not the nights'.
+    assert!(took < Duration::from_secs(30), "{took:?}");
     let slots = ran.0.lock().unwrap().clone();
     let paris = |slot: &DateTime<Utc>| slot.with_timezone(&taskx::schedule::Tz::Europe__Paris);
     let days: Vec<_> = slots.iter().map(|slot| paris(slot).ordinal()).collect();

@@ -13,8 +13,9 @@ use crate::{
     current,
     driver::DriverDef,
     error::{Error, ErrorKind, Result},
-    inspect::{Inspect, JobFilter, Page},
+    inspect::{Inspect, JobFilter, Page, QueueInfo},
     job::{ClaimedJob, JobId, JobState, WorkerId},
+    queue::Queue,
     registry::Registry,
     store::{Engine, memory::MemoryStore},
     task::{Invocation, Run, Task, TaskDef, decode},
@@ -100,7 +101,8 @@ fn inline_job<T: Task>(payload: String) -> ClaimedJob {
 }
 
 /// Runs every job that is available until none is, and those that they enqueue; answers how the
-/// attempts ended. Jobs that wait for a time are left; let [`travel`] bring it.
+/// attempts ended. Jobs that wait for a time are left; let [`travel`] bring it. Those of a paused
+/// queue are left too.
 ///
 /// Only the tasks of enqueued jobs need their states.
 ///
@@ -159,8 +161,27 @@ fn ready_to_run(app: &App, registry: &Registry) -> impl Iterator<Item = String> 
 /// may have been parked.
 async fn waiting(app: &App, registry: &Registry) -> Result<Vec<(String, String)>> {
     let states = vec![JobState::Available, JobState::Parked];
-    let filter = JobFilter { states, ..JobFilter::default() };
+    let paused = paused(app.queue()).await?;
+    let counts = app.queue().count().await?.into_iter();
+    let queues: BTreeSet<_> = counts
+        .filter(|entry| states.contains(&entry.state) && !paused.contains(&entry.queue))
+        .map(|entry| entry.queue)
+        .collect();
+    if queues.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = JobFilter {
+        states,
+        queues: queues.into_iter().collect(),
+        tasks: registry.names().to_vec(),
+        ..JobFilter::default()
+    };
     let jobs = app.queue().list(&filter, Page { before: None, limit: 1_000 }).await?;
-    let jobs = jobs.into_iter().filter(|job| registry.find(&job.task).is_some());
-    Ok(jobs.map(|job| (job.task, job.queue)).collect())
+    Ok(jobs.into_iter().map(|job| (job.task, job.queue)).collect())
+}
+
+/// The queues of which nothing is claimed.
+pub(super) async fn paused(queue: &Queue) -> Result<BTreeSet<String>> {
+    let queues = queue.queues().await?.into_iter().filter(QueueInfo::is_paused);
+    Ok(queues.map(|queue| queue.name).collect())
 }

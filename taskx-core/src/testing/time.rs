@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::run::paused;
 use crate::{
     app::App,
     clock::{Clock, TestClock, later},
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Lets `span` pass on the clock of an App whose store is a
 /// [`MemoryStore`](crate::store::memory::MemoryStore) on this clock: stops wherever a schedule or a
 /// job falls due, fires what is due, runs it and what it enqueues, and goes on. A year of a daily
-/// task takes a fraction of a second. Answers how the attempts ended.
+/// task takes a fraction of a second. Jobs of a paused queue are left. Answers how the attempts
+/// ended.
 ///
 /// # Errors
 /// As starting a worker; `Timeout` if a job does not end within a minute of real time, or if its
@@ -69,7 +71,7 @@ async fn promote(app: &App) -> Result<Option<Duration>> {
     Ok(promoted.next_due)
 }
 
-/// Waits until no job of these tasks is available or running.
+/// Waits until no job of these tasks is running, or available in a queue that is not paused.
 async fn run_available(app: &App, tasks: &[String]) -> Result<()> {
     let busy = |state| matches!(state, JobState::Available | JobState::Running);
     let filter = JobFilter {
@@ -78,7 +80,9 @@ async fn run_available(app: &App, tasks: &[String]) -> Result<()> {
         ..JobFilter::default()
     };
     loop {
-        let jobs = app.queue().list(&filter, Page::default()).await?;
+        let paused = paused(app.queue()).await?;
+        let mut jobs = app.queue().list(&filter, Page { limit: 1_000, before: None }).await?;
+        jobs.retain(|job| job.state == JobState::Running || !paused.contains(&job.queue));
         if jobs.is_empty() {
             return Ok(());
         }

@@ -27,6 +27,7 @@ mod shared;
 mod trust;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -43,7 +44,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    inspect::Inspect,
+    inspect::{Inspect, JobFilter, QueueInfo, StateCount},
     job::{JobState, WorkerId},
 };
 
@@ -96,7 +97,8 @@ impl WorkerHandle {
     }
 
     /// Waits until nothing is available or running in the worker's queues, by whomever. Jobs that
-    /// wait for their time or for their next attempt are not waited for.
+    /// wait for their time or for their next attempt are not waited for; nor are those that nobody
+    /// would begin: in a paused queue, or of tasks that no live worker knows.
     ///
     /// # Errors
     /// Transient ones.
@@ -117,16 +119,8 @@ impl WorkerHandle {
         let mut pause = Duration::from_millis(2);
         loop {
             // Looked at before the database, which is asked only when this process has no work.
-            if shared.is_idle() {
-                let counts = shared.queue.count().await?;
-                let busy = counts.iter().any(|entry| {
-                    entry.count > 0
-                        && states.contains(&entry.state)
-                        && shared.lane(&entry.queue).is_some()
-                });
-                if !busy {
-                    return Ok(());
-                }
+            if shared.is_idle() && !self.has_work(states).await? {
+                return Ok(());
             }
             if self.0.shared.stop.is_cancelled() && self.has_stopped().await {
                 return Err(Error::new(
@@ -137,6 +131,40 @@ impl WorkerHandle {
             shared.queue.sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
+    }
+
+    /// Whether the worker's queues have jobs in these states that somebody runs, or will.
+    async fn has_work(&self, states: &[JobState]) -> Result<bool> {
+        let shared = &self.0.shared;
+        let counts = shared.queue.count().await?;
+        let mine = |entry: &StateCount| entry.count > 0 && shared.lane(&entry.queue).is_some();
+        let mut waiting = BTreeSet::new();
+        for entry in counts.into_iter().filter(mine).filter(|e| states.contains(&e.state)) {
+            if entry.state == JobState::Running {
+                return Ok(true);
+            }
+            waiting.insert(entry.queue);
+        }
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        for paused in shared.queue.queues().await?.into_iter().filter(QueueInfo::is_paused) {
+            waiting.remove(&paused.name);
+        }
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let filter = JobFilter {
+            states: states.to_vec(),
+            queues: waiting.into_iter().collect(),
+            ..JobFilter::default()
+        };
+        // Its own tasks first: to ask who knows the others costs more, and is rarely needed.
+        if shared.queue.any_of(shared.registry.names().to_vec(), &filter).await? {
+            return Ok(true);
+        }
+        let tasks = shared.queue.tasks().await?.into_iter().filter(|task| task.workers > 0);
+        shared.queue.any_of(tasks.map(|task| task.name).collect(), &filter).await
     }
 
     async fn has_stopped(&self) -> bool {

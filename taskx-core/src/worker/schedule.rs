@@ -11,7 +11,7 @@ use crate::{
     declared::{self, ScheduleOptions},
     error::{Error, ErrorKind, Result, chain},
     event::Event,
-    job::{NewJob, RunAt},
+    job::{JobId, NewJob, RunAt},
     queue::Queue,
     registry::Registry,
     schedule::{DueSchedule, Firing, SCHEDULE_POLL},
@@ -122,7 +122,10 @@ impl Scheduler {
         let rule = DueRule { misfire: options.misfire, grace: options.grace, ..DueRule::default() };
         let mut due = trigger.due(position, schedule.now, &rule);
         let passed_over = pass_over(&mut due, &options, schedule.overlapping);
-        if passed_over > 0 {
+        if let (Trigger::Date(_), true, Some(at)) = (&trigger, due.run.is_empty(), due.missed) {
+            let past = roughly((schedule.now - at).to_std().unwrap_or_default());
+            tracing::warn!("{}: {past} past, recorded as missed", schedule.name);
+        } else if passed_over > 0 {
             tracing::warn!(
                 schedule = schedule.name,
                 latest = ?due.missed,
@@ -143,9 +146,29 @@ impl Scheduler {
         if !fired.is_empty() {
             tracing::debug!(schedule = schedule.name, jobs = fired.len(), "fired");
             self.queue.hub().wake(&options.queue);
+            self.tell(&firing, &fired);
         }
         Ok(())
     }
+
+    /// Tells of the jobs that this process stored; another may have had the rest.
+    fn tell(&self, firing: &Firing, fired: &[JobId]) {
+        for job in firing.jobs.iter().filter(|job| fired.contains(&job.id)) {
+            self.queue.events().tell(|| Event::Enqueued {
+                id: job.id,
+                task: job.task.to_string(),
+                queue: job.queue.to_string(),
+            });
+        }
+    }
+}
+
+/// A time in its largest unit, for people: `17 years`.
+fn roughly(span: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
+    let largest = text.split(' ').next().unwrap_or_default();
+    let number = largest.trim_end_matches(char::is_alphabetic);
+    format!("{number} {}", largest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Slots after this time count. The stored next slot bounds it too: no slot before that one is owed,
@@ -198,6 +221,14 @@ mod tests {
         let mut due = Due::default();
         due.run = slots.iter().filter_map(|at| DateTime::from_timestamp(*at, 0)).collect();
         due
+    }
+
+    #[test]
+    fn long_times_are_told_in_their_largest_unit() {
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(roughly(day * 366 * 17), "17 years");
+        assert_eq!(roughly(day + Duration::from_millis(5)), "1 day");
+        assert_eq!(roughly(Duration::ZERO), "0 s");
     }
 
     #[test]

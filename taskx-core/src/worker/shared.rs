@@ -83,8 +83,13 @@ impl Shared {
     ) -> Result<Self> {
         let inner = app.inner();
         let config = settings.config(app)?;
-        let registry = Registry::of(app.name(), &settings.selection)?;
-        registry.check_needs(&inner.states, inner.queue.engine())?;
+        let registry = Registry::for_worker(
+            app.name(),
+            &settings.selection,
+            &inner.states,
+            inner.queue.engine(),
+            &config.timezone,
+        )?;
         let lanes: Vec<_> = queues(&config, &registry)
             .into_iter()
             .map(|(name, slots)| Arc::new(Lane::new(name, slots)))

@@ -176,7 +176,8 @@ impl Pools {
     {
         let mut tries = 1;
         loop {
-            let mut checkout = self.checkout().await.map_err(|error| error.context(doing))?;
+            let begin = |error: Error| error.context(doing).unwritten();
+            let mut checkout = self.checkout().await.map_err(begin)?;
             let answer = frame.attempt(checkout.session()?, &work).await;
             checkout.release(&answer);
             match answer {

@@ -171,7 +171,8 @@ impl Lane {
     {
         let mut tries = 1;
         loop {
-            let mut checkout = self.checkout().await.map_err(|error| error.context(doing))?;
+            let begin = |error: Error| error.context(doing).unwritten();
+            let mut checkout = self.checkout().await.map_err(begin)?;
             let attempt = frame.attempt(checkout.conn()?, &work);
             let Ok(result) = tokio::time::timeout(self.limit, attempt).await else {
                 return Err(too_late(doing, self.limit));

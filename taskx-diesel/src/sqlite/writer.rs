@@ -103,8 +103,9 @@ where
 
     fn answer(self: Box<Self>, whole: Option<&Error>) {
         let answer = match (whole, self.outcome) {
-            (None, Some(outcome)) => outcome.doing(self.doing),
-            (Some(error), _) => Err(again(error).context(self.doing)),
+            // An error is a rollback's, of the savepoint or of all.
+            (None, Some(outcome)) => outcome.doing(self.doing).map_err(Error::unwritten),
+            (Some(error), _) => Err(again(error).context(self.doing).unwritten()),
             (None, None) => Err(stopped(self.doing)),
         };
         // A caller that no longer waits does not want to know.

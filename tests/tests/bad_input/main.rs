@@ -45,3 +45,17 @@ async fn needier(mailer: &dyn Mailer) {
 fn connected(conn: &mut diesel::SqliteConnection) {
     let _ = conn;
 }
+
+/// A schedule of a name that another has too.
+#[cron_task(app = "clashing", hour = 1, schedule = "nightly")]
+fn first_at_night() {}
+
+/// The other one.
+#[cron_task(app = "clashing", hour = 2, schedule = "nightly")]
+fn second_at_night() {}
+
+/// Its name is taken, and its state is missing.
+#[task(app = "clashing", name = "first_at_night")]
+fn third_at_night(left: &Left) {
+    let _ = left;
+}

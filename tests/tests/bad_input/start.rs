@@ -34,6 +34,21 @@ async fn missing_states_are_listed_with_their_places() {
 }
 
 #[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let text = error(&app("clashing").await, |worker| worker).await;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    for (line, parts) in lines.iter().zip([
+        ["task name `first_at_night` is used 2 times", "#[task(name = "],
+        ["`first_at_night` takes", ".state(..)"],
+        ["schedule name `nightly` is used at", "schedule = "],
+    ]) {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        assert!(line.contains("bad_input/main.rs:"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn an_app_without_tasks_says_how_to_link_them() {
     let text = error(&app("nobody's").await, |worker| worker).await;
     assert!(text.contains("`nobody's`") && text.contains("use my_tasks as _;"), "{text}");

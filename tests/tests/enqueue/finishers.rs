@@ -3,7 +3,7 @@
 use std::thread;
 
 use rstest::rstest;
-use taskx::{JobState, inspect::Inspect};
+use taskx::{ErrorKind, JobState, inspect::Inspect};
 use taskx_tests::Engine;
 
 use crate::{Add, idle_app, jobs};
@@ -105,4 +105,17 @@ async fn a_bulk_of_any_size_is_all_or_nothing(
     assert_eq!(jobs(&database), 25_000);
     let nothing: [Add; 0] = [];
     assert_eq!(app.queue().apply_many(nothing).await.unwrap().len(), 0);
+}
+
+/// Many jobs are one transaction of one queue: one that names another is not silently put here.
+#[tokio::test]
+async fn many_jobs_go_into_one_queue() {
+    let (here, there) = (Engine::Sqlite.database().unwrap(), Engine::Sqlite.database().unwrap());
+    let (app, other) = (idle_app(&here).await, idle_app(&there).await);
+    let queue = app.queue();
+    queue.apply_many([Add::apply(1, 2).to(queue), Add::apply(3, 4)]).await.unwrap();
+    let error = queue.apply_many([Add::apply(1, 2).to(other.queue())]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("`.to(..)`"), "{error}");
+    assert_eq!((jobs(&here), jobs(&there)), (2, 0));
 }

@@ -10,6 +10,8 @@ use diesel::{
 };
 use rstest::rstest;
 use taskx::{App, ErrorKind, JobId, QueueTransaction, error_from_diesel, prelude::*};
+#[cfg(feature = "postgres")]
+use taskx_core::store::{Wake, WakeSource};
 use taskx_tests::{Database, Engine, with_connection};
 
 use crate::{Add, Begin, Started, idle_app, jobs};
@@ -89,6 +91,34 @@ async fn a_savepoint_that_is_rolled_back_takes_its_jobs_along(
         }).unwrap();
     });
     assert_eq!(jobs(&database), 501);
+}
+
+/// What is told comes in its order, so a word of the last insert means that none came before it.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn listeners_are_told_unless_the_caller_leaves_it_out() {
+    let Some(database) = Engine::Postgres.database() else { return };
+    let app = idle_app(&database).await;
+    let listener = taskx_tests::stores::open(&database).await;
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    assert_eq!(listener.watch(sender).await, WakeSource::Messages);
+    let (queue, add) = (app.queue(), || Add::apply(1, 2).to(app.queue()));
+    with_connection!(database, conn => {
+        add().no_notify().on(&mut conn).unwrap();
+        queue.apply_many([add(), add()]).no_notify().on(&mut conn).unwrap();
+        queue.apply_many([add().no_notify()]).on(&mut conn).unwrap();
+        queue.apply_many([add().queue("many")]).on(&mut conn).unwrap();
+        add().queue("single").on(&mut conn).unwrap();
+    });
+    for expected in ["many", "single"] {
+        let word = loop {
+            match told.recv().await.unwrap() {
+                Wake::Any => {}
+                word => break word,
+            }
+        };
+        assert_eq!(word, Wake::Queue(expected.to_owned()));
+    }
 }
 
 #[rstest]

@@ -9,7 +9,8 @@ use std::{
 };
 
 use rstest::rstest;
-use taskx::{JobState, prelude::*};
+use taskx::{Actor, JobState, inspect::Inspect, prelude::*};
+use taskx_core::job::NewJob;
 use taskx_tests::{Engine, SOON};
 
 /// How many runs of each queue there are at once, and at most; and what ran, in order.
@@ -18,6 +19,16 @@ struct Load {
     wide: Level,
     narrow: Level,
     order: Mutex<Vec<u32>>,
+    go_on: Permits,
+}
+
+/// None until a test gives some.
+struct Permits(tokio::sync::Semaphore);
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self(tokio::sync::Semaphore::new(0))
+    }
 }
 
 #[derive(Default)]
@@ -48,6 +59,12 @@ async fn narrow(load: &Load) {
 #[task(app = "slots", queue = "ordered")]
 fn ordered(number: u32, load: &Load) {
     load.order.lock().unwrap().push(number);
+}
+
+#[task(app = "slots", queue = "waits")]
+async fn waits(load: &Load) -> anyhow::Result<()> {
+    load.go_on.0.acquire().await?.forget();
+    Ok(())
 }
 
 #[task(app = "slots", queue = "ordered")]
@@ -125,6 +142,30 @@ async fn idle_does_not_wait_for_times_and_drain_waits_for_retries(
 
 #[rstest]
 #[tokio::test]
+async fn idle_does_not_wait_for_what_nobody_would_begin(
+    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+) {
+    let Some(database) = engine.database() else { return };
+    let app = database.app().name("slots").state(Load::default()).build().await.unwrap();
+    let (queue, ada) = (app.queue(), Actor("test:ada".to_owned()));
+    queue.pause("narrow", "too much", &ada).await.unwrap();
+    let paused = Narrow::apply().to(queue).await.unwrap();
+    let unknown = NewJob::new("wide", "of another service", "{}".to_owned());
+    let unknown = queue.insert(unknown).await.unwrap();
+    let worker = app.background_worker().start().await.unwrap();
+    let mine = Wide::apply().to(queue).await.unwrap();
+    tokio::time::timeout(SOON, worker.wait_idle()).await.unwrap().unwrap();
+    assert_eq!(mine.status().await.unwrap(), Some(JobState::Completed));
+    assert_eq!(paused.status().await.unwrap(), Some(JobState::Available));
+    assert!(!queue.find(unknown).await.unwrap().unwrap().state.is_finished());
+    queue.resume("narrow", &ada).await.unwrap();
+    tokio::time::timeout(SOON, worker.wait_idle()).await.unwrap().unwrap();
+    assert_eq!(paused.status().await.unwrap(), Some(JobState::Completed));
+    app.shutdown().await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_delayed_job_starts_when_it_is_due(
     #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
 ) {
@@ -141,4 +182,37 @@ async fn a_delayed_job_starts_when_it_is_due(
     assert!(waited >= delay, "not before its time: {waited:?}");
     assert!(waited < Duration::from_secs(20), "not by the poll: {waited:?}");
     worker.stop().await.unwrap();
+}
+
+/// A job that runs holds no connection, unless its task takes one: forty at once need no more than
+/// an idle worker does.
+#[rstest]
+#[tokio::test]
+async fn what_runs_holds_no_connection(#[values(Engine::Postgres, Engine::Mysql)] engine: Engine) {
+    let Some(database) = engine.database() else { return };
+    // On PostgreSQL the tests are schemas of one database: the sessions are told apart by a name.
+    let (url, question) = match engine {
+        Engine::Postgres => (
+            format!("{}&application_name=holds_nothing", database.url),
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'holds_nothing'",
+        ),
+        _ => (
+            database.url.clone(),
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()",
+        ),
+    };
+    let load = Arc::new(Load::default());
+    let app = database.app().database_url(url).name("slots").state_arc(Arc::clone(&load));
+    let app = app.build().await.unwrap();
+    app.queue().apply_many((0..40).map(|_| Waits::apply())).await.unwrap();
+    let worker = app.background_worker().concurrency(40).start().await.unwrap();
+    taskx_tests::eventually("all run", SOON, async || (worker.running() == 40).then_some(())).await;
+    let counting = move || (database.number(question), database);
+    // The database is dropped at its handle's end.
+    let (connections, _database) = tokio::task::spawn_blocking(counting).await.unwrap();
+    println!("{engine:?}: {connections} connections while 40 jobs run");
+    assert!((1..=20).contains(&connections), "{connections} connections");
+    load.go_on.0.add_permits(40);
+    worker.wait_idle().await.unwrap();
+    app.shutdown().await.unwrap();
 }

@@ -133,8 +133,20 @@ async fn what_the_code_declares_is_not_changed_by_hand(
     }
     let other = schedules.run_now::<Report>("nightly").await.unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Conflict);
-    let nameless = schedules.add("", daily, &arguments).save(&ada).await.unwrap_err();
-    assert_eq!(nameless.kind(), ErrorKind::Config);
+    let long = "x".repeat(191);
+    let never = CronTrigger::builder().month(2).day(30).build().unwrap();
+    for (refused, kind, part) in [
+        (schedules.add("", daily.clone(), &arguments), ErrorKind::Config, "name"),
+        (schedules.add("x", daily.clone(), &arguments).queue(""), ErrorKind::Config, "queue"),
+        (schedules.add_task("x", long, daily.clone(), "{}"), ErrorKind::Config, "task"),
+        (schedules.add("x", never, &arguments), ErrorKind::Config, "never fire"),
+        (schedules.add_task("x", "report", daily, "name=x"), ErrorKind::Payload, "no JSON"),
+    ] {
+        let error = refused.save(&ada).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert_eq!(schedules.list().await.unwrap().len(), 1);
     // But it may be run now, with its own queue and priority, and paused.
     let job = schedules.run_now::<Nightly>("nightly").await.unwrap();
     assert_eq!(job.wait(SOON).await.unwrap(), 1);
