@@ -123,7 +123,7 @@ mod tests {
         let text = engine_of("redis://u:secret@h", "").unwrap_err().to_string();
         assert!(text.contains("`redis://`") && !text.contains("secret"), "{text}");
         for slip in ["postgres//u:secret@h/d", "u:secret@h/d"] {
-            let text = engine_of(slip).unwrap_err().to_string();
+            let text = engine_of(slip, "").unwrap_err().to_string();
             assert!(text.contains("starts as no URL") && !text.contains("secret"), "{text}");
         }
     }

@@ -80,8 +80,11 @@ async fn run_available(app: &App, tasks: &[String]) -> Result<()> {
         ..JobFilter::default()
     };
     loop {
-        let paused = paused(app.queue()).await?;
         let mut jobs = app.queue().list(&filter, Page { limit: 1_000, before: None }).await?;
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let paused = paused(app.queue()).await?;
         jobs.retain(|job| job.state == JobState::Running || !paused.contains(&job.queue));
         if jobs.is_empty() {
             return Ok(());
