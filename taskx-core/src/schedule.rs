@@ -185,6 +185,8 @@ mod tests {
         assert!(compare_versions("1.0", "1.0.0").is_eq());
         assert!(compare_versions("1.2.3-rc.1", "1.2.3+4.5").is_eq());
         assert!(compare_versions("1.2", "1.2.1").is_lt());
+        assert!(compare_versions("0.9", "1").is_lt());
+        assert!(compare_versions("2.0.0-rc.1", "2.0.0").is_eq());
         assert!(compare_versions("", "0").is_eq());
     }
 }

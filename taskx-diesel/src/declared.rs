@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::HashSet};
 
 use taskx_core::{
     error::{Error, ErrorKind},
-    schedule::{ScheduleRow, ScheduleSource},
+    schedule::{ScheduleRow, ScheduleSource, compare_versions},
 };
 
 use crate::rows::ScheduleDbRow;
@@ -69,31 +69,4 @@ pub(crate) fn is_dropped(row: &ScheduleDbRow, version: &str, declared: &[Schedul
     let names: HashSet<_> = declared.iter().map(|declared| declared.name.as_str()).collect();
     !names.contains(row.name.as_str())
         && compare_versions(&row.declared_version, version) != Ordering::Greater
-}
-
-/// Compares versions number by number, so that 1.10 is newer than 1.9. What is no number counts
-/// as 0, and what follows `-` or `+` does not count.
-pub(crate) fn compare_versions(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<u64> {
-        let text = text.split(['-', '+']).next().unwrap_or_default();
-        let mut parts: Vec<_> = text.split('.').map(|part| part.parse().unwrap_or(0)).collect();
-        while parts.last() == Some(&0) {
-            parts.pop();
-        }
-        parts
-    };
-    parts(a).cmp(&parts(b))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert_eq!(compare_versions("1.10.0", "1.9.3"), Ordering::Greater);
-        assert_eq!(compare_versions("1.2", "1.2.0"), Ordering::Equal);
-        assert_eq!(compare_versions("0.9", "1"), Ordering::Less);
-        assert_eq!(compare_versions("2.0.0-rc.1", "2.0.0"), Ordering::Equal);
-    }
 }

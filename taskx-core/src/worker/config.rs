@@ -184,7 +184,8 @@ impl BackgroundTaskWorker {
     ///
     /// # Errors
     /// `Config`: no application, a setting that makes no sense; or, all at once, no task, names of
-    /// tasks or schedules given twice, missing states, connections of another engine. Transient ones if the worker's row cannot be written.
+    /// tasks or schedules given twice, missing states, connections of another engine. Transient ones
+    /// if the worker's row cannot be written.
     pub async fn start(self) -> Result<WorkerHandle> {
         self.0.start().await
     }
