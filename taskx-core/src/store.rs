@@ -170,8 +170,32 @@ pub struct Suspect {
     pub id: WorkerId,
     /// When it was last renewed.
     pub renewed_at: DateTime<Utc>,
+    /// Until when its lease was renewed then.
+    pub lease_until: DateTime<Utc>,
+    /// The database's clock when it was looked at.
+    pub now: DateTime<Utc>,
+    /// Whether its presence lock is free, or its row was ended already.
+    pub is_absent: bool,
+}
+
+impl Suspect {
     /// Whether its lease has ended by the database's clock.
-    pub expired: bool,
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.lease_until < self.now
+    }
+
+    /// For how long its lease has been over; zero while it is not.
+    #[must_use]
+    pub fn overdue(&self) -> Duration {
+        (self.now - self.lease_until).to_std().unwrap_or_default()
+    }
+
+    /// The length of its lease.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        (self.lease_until - self.renewed_at).to_std().unwrap_or_default()
+    }
 }
 
 /// A job that was taken back from a dead worker.

@@ -190,8 +190,13 @@ impl Store for Planted {
         let workers = self.inner.workers().await?;
         let over =
             workers.iter().filter(|row| row.lease_until < ahead && !besides.contains(&row.id));
-        let suspect =
-            |row: &WorkerInfo| Suspect { id: row.id, renewed_at: row.renewed_at, expired: true };
+        let suspect = |row: &WorkerInfo| Suspect {
+            id: row.id,
+            renewed_at: row.renewed_at,
+            lease_until: row.lease_until,
+            now: ahead,
+            is_absent: false,
+        };
         Ok(over.map(suspect).collect())
     }
 

@@ -287,7 +287,7 @@ impl Pair<'_> {
         expected.sort_unstable_by_key(|suspect| suspect.id);
         found.sort_unstable_by_key(|suspect| suspect.id);
         let ids = |all: &[taskx_core::store::Suspect]| {
-            all.iter().map(|suspect| (suspect.id, suspect.expired)).collect::<Vec<_>>()
+            all.iter().map(|suspect| (suspect.id, suspect.is_expired())).collect::<Vec<_>>()
         };
         assert_eq!(ids(&expected), ids(&found), "suspects");
         for (expected, found) in expected.iter().zip(&found) {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often the heartbeat looks around.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// A runtime that gives no answer for so long counts as hung: the worker lets its lease run out.
 const HUNG_AFTER: Duration = Duration::from_secs(60);

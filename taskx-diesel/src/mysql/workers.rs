@@ -137,24 +137,25 @@ pub(super) async fn suspects(
     session: &mut Session,
     besides: &[WorkerId],
 ) -> QueryResult<Vec<Suspect>> {
-    let rows: Vec<(DbId, DbTime, bool, bool, bool)> = session.load(Standings::with(())).await?;
+    let rows: Vec<(DbId, DbTime, DbTime, DbTime, bool, bool)> =
+        session.load(Standings::with(())).await?;
     let mut rows: Vec<_> =
         rows.into_iter().filter(|(id, ..)| !besides.contains(&WorkerId::from(*id))).collect();
-    if rows.iter().any(|&(.., expired, ended, free)| free && !expired && !ended) {
+    if rows.iter().any(|&(.., ended, free)| free && !ended) {
         let status: Vec<(String, String)> = session.load(Uptime::with(())).await?;
         let uptime = status.first().and_then(|(_, seconds)| seconds.parse::<u64>().ok());
         if uptime.is_none_or(|uptime| uptime < SETTLING) {
-            rows.retain(|&(.., expired, ended, _)| expired || ended);
+            rows.iter_mut().for_each(|(.., free)| *free = false);
         }
     }
-    let dead = rows.into_iter().filter(|&(.., expired, ended, free)| expired || ended || free);
-    Ok(dead
-        .map(|(id, renewed_at, expired, ..)| Suspect {
-            id: id.into(),
-            renewed_at: renewed_at.into(),
-            expired,
-        })
-        .collect())
+    let rows = rows.into_iter().map(|(id, renewed_at, lease_until, now, ended, free)| Suspect {
+        id: id.into(),
+        renewed_at: renewed_at.into(),
+        lease_until: lease_until.into(),
+        now: now.into(),
+        is_absent: ended || free,
+    });
+    Ok(rows.filter(|row| row.is_expired() || row.is_absent).collect())
 }
 
 /// Ends the row of a suspect; answers what it executed at its last renewal, and what of that ran

@@ -123,17 +123,19 @@ impl PgStore {
 
     pub(super) async fn find_suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
         let besides: Vec<DbId> = besides.iter().copied().map(DbId::from).collect();
-        let rows: Vec<(DbId, DbTime, bool)> = self
+        let rows: Vec<(DbId, DbTime, DbTime, DbTime, bool)> = self
             .lanes
             .heart
             .run("look for dead workers", async |conn| Suspects::with((&besides,)).load(conn).await)
             .await?;
         Ok(rows
             .into_iter()
-            .map(|(id, renewed_at, expired)| Suspect {
+            .map(|(id, renewed_at, lease_until, now, is_absent)| Suspect {
                 id: id.into(),
                 renewed_at: renewed_at.0,
-                expired,
+                lease_until: lease_until.0,
+                now: now.0,
+                is_absent,
             })
             .collect())
     }

@@ -109,13 +109,12 @@ impl Store for SqliteStore {
             .readers
             .read("look for dead workers", move |conn| workers::candidates(conn, now, &besides))
             .await?;
-        let dead = candidates.into_iter().filter(|candidate| {
-            let suspect = &candidate.suspect;
-            candidate.ended
-                || suspect.expired
-                || (candidate.presence && self.presence.is_free(suspect.id))
+        let standings = candidates.into_iter().map(|candidate| {
+            let mut suspect = candidate.suspect;
+            suspect.is_absent |= candidate.presence && self.presence.is_free(suspect.id);
+            suspect
         });
-        Ok(dead.map(|candidate| candidate.suspect).collect())
+        Ok(standings.filter(|suspect| suspect.is_expired() || suspect.is_absent).collect())
     }
 
     async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>> {

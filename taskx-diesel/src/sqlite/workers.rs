@@ -165,9 +165,8 @@ pub(super) fn renew(
 /// A worker row that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
+    /// Absent where the row was ended: by a rescue or a retirement that did not come to its end.
     pub(super) suspect: Suspect,
-    /// Whether the row was ended: a rescue or a retirement that did not come to its end.
-    pub(super) ended: bool,
     /// Whether it has held its presence lock.
     pub(super) presence: bool,
 }
@@ -180,9 +179,14 @@ pub(super) fn candidates(
 ) -> QueryResult<Vec<Candidate>> {
     let rows: Vec<(DbId, DbTime, DbTime, Option<DbTime>, i16)> = Workers::with(()).load(conn)?;
     let candidates = rows.into_iter().map(|(id, renewed_at, lease_until, ended_at, presence)| {
-        let (id, expired) = (id.into(), lease_until < now);
-        let suspect = Suspect { id, renewed_at: renewed_at.0, expired };
-        Candidate { suspect, ended: ended_at.is_some(), presence: presence != 0 }
+        let suspect = Suspect {
+            id: id.into(),
+            renewed_at: renewed_at.0,
+            lease_until: lease_until.0,
+            now: now.0,
+            is_absent: ended_at.is_some(),
+        };
+        Candidate { suspect, presence: presence != 0 }
     });
     Ok(candidates.filter(|candidate| !besides.contains(&candidate.suspect.id)).collect())
 }

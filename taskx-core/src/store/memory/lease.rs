@@ -99,16 +99,15 @@ pub(super) fn hold_presence(tables: &mut Tables, worker: WorkerId, session: &Arc
 
 /// The workers that may be dead.
 pub(super) fn suspects(tables: &Tables, now: Time, besides: &[WorkerId]) -> Vec<Suspect> {
-    let is_absent =
-        |row: &WorkerRow| row.presence.as_ref().is_some_and(|p| Weak::strong_count(p) == 0);
-    tables
-        .workers
-        .values()
-        .filter(|row| !besides.contains(&row.info.id))
-        .map(|row| (row, row.info.lease_until < now))
-        .filter(|(row, expired)| *expired || is_absent(row))
-        .map(|(row, expired)| Suspect { id: row.info.id, renewed_at: row.info.renewed_at, expired })
-        .collect()
+    let standing = |row: &WorkerRow| Suspect {
+        id: row.info.id,
+        renewed_at: row.info.renewed_at,
+        lease_until: row.info.lease_until,
+        now,
+        is_absent: row.presence.as_ref().is_some_and(|p| Weak::strong_count(p) == 0),
+    };
+    let others = tables.workers.values().filter(|row| !besides.contains(&row.info.id));
+    others.map(standing).filter(|row| row.is_expired() || row.is_absent).collect()
 }
 
 /// Ends the row of a dead worker and takes its jobs back.

@@ -196,7 +196,7 @@ pub async fn an_ended_lease_makes_a_suspect(store: &dyn Store) {
     travel(store, LEASE + SECOND).await;
     let suspects = store.suspects(&[]).await.unwrap();
     assert_eq!(suspects.len(), 1);
-    assert_eq!((suspects[0].id, suspects[0].expired), (owner, true));
+    assert_eq!((suspects[0].id, suspects[0].is_expired()), (owner, true));
     assert_eq!(suspects[0].renewed_at, only_worker(store).await.renewed_at);
 }
 

@@ -67,7 +67,7 @@ pub async fn a_session_that_is_gone_is_suspected(db: &dyn Fixture) {
     drop(other);
     let suspects = suspected(db.store()).await;
     assert_eq!(suspects.len(), 1);
-    assert_eq!((suspects[0].id, suspects[0].expired), (owner, false));
+    assert_eq!((suspects[0].id, suspects[0].is_expired()), (owner, false));
     assert_eq!(db.store().rescue(&suspects[0], 3).await.unwrap().len(), 2);
     assert_eq!(find(db.store(), all[0]).await.state, JobState::Available);
 }
@@ -107,7 +107,7 @@ pub async fn presence_does_not_replace_the_lease(db: &dyn Fixture) {
     let Some((_other, owner)) = present(db).await else { return };
     travel(db.store(), LEASE + SECOND).await;
     let suspects = db.store().suspects(&[]).await.unwrap();
-    assert_eq!((suspects[0].id, suspects[0].expired), (owner, true));
+    assert_eq!((suspects[0].id, suspects[0].is_expired()), (owner, true));
 }
 
 /// The lock goes with the row: a retired worker's session is nobody's suspect.

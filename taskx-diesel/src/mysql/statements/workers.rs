@@ -84,8 +84,8 @@ statement! {
     /// Every worker row: when it was renewed, whether its lease is over, whether a rescuer ended it,
     /// whether its presence lock is free though it was held once. The server's locks have one name
     /// each for all databases; ids are random.
-    pub(in crate::mysql) Standings() -> (TaskxId, TaskxTime, Bool, Bool, Bool) =
-        "SELECT id, renewed_at, lease_until < UTC_TIMESTAMP(6), ended_at IS NOT NULL,
+    pub(in crate::mysql) Standings() -> (TaskxId, TaskxTime, TaskxTime, TaskxTime, Bool, Bool) =
+        "SELECT id, renewed_at, lease_until, UTC_TIMESTAMP(6), ended_at IS NOT NULL,
             presence = 1 AND COALESCE(IS_FREE_LOCK(CONCAT('taskx.', LOWER(HEX(id)))), 0)
          FROM taskx_workers ORDER BY started_at, id";
 

@@ -72,16 +72,18 @@ statement! {
     /// moment, in which its worker could not take it back. Not in the first 10 s of the server, nor
     /// after the crash of one of its processes, which makes it end all sessions and empty its
     /// statistics: both free the locks of workers that live.
-    pub(crate) Suspects(besides: Array<TaskxId>) -> (TaskxId, TaskxTime, Bool) = concat!(
-        "SELECT w.id, w.renewed_at, w.lease_until < now() \
-         FROM taskx_workers w WHERE w.id <> ALL ($1) AND (w.ended_at IS NOT NULL \
-         OR w.lease_until < now() OR (w.presence = 1 \
+    pub(crate) Suspects(besides: Array<TaskxId>)
+        -> (TaskxId, TaskxTime, TaskxTime, TaskxTime, Bool) = concat!(
+        "SELECT w.id, w.renewed_at, w.lease_until, now(), a.absent \
+         FROM taskx_workers w CROSS JOIN LATERAL (SELECT w.ended_at IS NOT NULL \
+         OR (w.presence = 1 \
          AND GREATEST(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time()) \
          < now() - interval '10 s' \
          AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
          AND l.objsubid = 1 \
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND ((l.classid::int8 << 32) | l.objid::int8) = ", presence_key!(), "))) \
+         AND ((l.classid::int8 << 32) | l.objid::int8) = ", presence_key!(), ")) AS absent) a \
+         WHERE w.id <> ALL ($1) AND (a.absent OR w.lease_until < now()) \
          ORDER BY w.renewed_at",
     );
 
