@@ -367,7 +367,8 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     async fn promote(&self, limit: u32) -> Result<Promoted>;
 
     /// Moves available jobs of `queue`, among the first `limit`, whose task no live worker names,
-    /// to the state parked; answers how many.
+    /// to the state parked; answers how many. A worker is alive until its row is ended, also past its
+    /// lease: only a rescuer judges of that.
     ///
     /// # Errors
     /// Transient ones.

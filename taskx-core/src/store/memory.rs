@@ -138,7 +138,7 @@ impl Store for MemoryStore {
     }
 
     async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
-        Ok(self.with(|tables, now| claim::park_unknown(tables, now, queue, limit)))
+        Ok(self.with(|tables, _| claim::park_unknown(tables, queue, limit)))
     }
 
     async fn register(&self, worker: &NewWorker) -> Result<()> {

@@ -83,9 +83,7 @@ impl Store for SqliteStore {
     async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
         let queue = queue.to_owned();
         self.writer
-            .write("park unknown tasks", move |conn, now| {
-                upkeep::park_unknown(conn, now, &queue, limit)
-            })
+            .write("park unknown tasks", move |conn, _| upkeep::park_unknown(conn, &queue, limit))
             .await
     }
 

@@ -31,7 +31,7 @@ statement! {
         "SELECT MIN(run_at) FROM taskx_jobs INDEXED BY taskx_jobs_due WHERE state IN (2, 3)";
 
     /// Parks what no live worker names, among the first available jobs of a queue.
-    Park(queue: Text, limit: Integer, now: TaskxTime) =
+    Park(queue: Text, limit: Integer) =
         "UPDATE taskx_jobs SET state = 4, reason = 'no live worker knows task `' || task || '`'
          WHERE id IN (
             SELECT id FROM taskx_jobs INDEXED BY taskx_jobs_ready
@@ -39,7 +39,7 @@ statement! {
          AND task NOT IN (
             SELECT named.task FROM taskx_worker_tasks AS named
             JOIN taskx_workers AS worker ON worker.id = named.worker
-            WHERE worker.ended_at IS NULL AND worker.lease_until > ?3)";
+            WHERE worker.ended_at IS NULL)";
 
     PruneAttempts(now: TaskxTime, limit: Integer) =
         "DELETE FROM taskx_attempts WHERE job_id IN (
@@ -100,11 +100,10 @@ pub(super) fn promote(
 /// Parks available jobs that no live worker can run.
 pub(super) fn park_unknown(
     conn: &mut SqliteConnection,
-    now: DbTime,
     queue: &str,
     limit: u32,
 ) -> QueryResult<usize> {
-    Park::with((queue, rows(limit), now)).execute(conn)
+    Park::with((queue, rows(limit))).execute(conn)
 }
 
 /// Deletes what has been kept long enough.

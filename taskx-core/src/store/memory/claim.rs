@@ -94,12 +94,12 @@ pub(super) fn promote(tables: &mut Tables, now: Time, limit: u32) -> Promoted {
 }
 
 /// Parks available jobs that no live worker knows.
-pub(super) fn park_unknown(tables: &mut Tables, now: Time, queue: &str, limit: u32) -> usize {
+pub(super) fn park_unknown(tables: &mut Tables, queue: &str, limit: u32) -> usize {
     let unknown: Vec<_> = tables
         .live
         .ready(queue)
         .take(limit as usize)
-        .filter(|row| !tables.is_known(&row.job.task, now))
+        .filter(|row| !tables.is_known(&row.job.task))
         .map(|row| row.job.id)
         .collect();
     for &id in &unknown {

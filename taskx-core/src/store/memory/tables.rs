@@ -155,11 +155,9 @@ impl Tables {
         self.live.contains(id) || self.history.contains_key(&id)
     }
 
-    /// Whether a live worker names this task.
-    pub(super) fn is_known(&self, task: &str, now: Time) -> bool {
-        self.workers.values().any(|row| {
-            row.info.lease_until >= now && row.info.tasks.iter().any(|name| name == task)
-        })
+    /// Whether a worker whose row nobody has ended names this task.
+    pub(super) fn is_known(&self, task: &str) -> bool {
+        self.workers.values().any(|row| row.info.tasks.iter().any(|name| name == task))
     }
 
     /// Moves every time back.

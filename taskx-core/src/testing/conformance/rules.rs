@@ -238,7 +238,7 @@ macro_rules! conformance {
                 parking_twice_parks_once
                 what_is_run_now_tells_of_no_parking
                 a_task_of_another_worker_is_left
-                a_dead_workers_knowledge_does_not_count
+                a_worker_past_its_lease_still_knows
                 an_ended_workers_knowledge_does_not_count
                 only_the_first_jobs_are_looked_at
                 other_queues_are_left

@@ -34,7 +34,7 @@ statement! {
     pub(in crate::mysql) KnownTasks() -> Text =
         "SELECT DISTINCT t.task FROM taskx_workers w
          JOIN taskx_worker_tasks t ON t.worker = w.id
-         WHERE w.ended_at IS NULL AND w.lease_until >= UTC_TIMESTAMP(6)";
+         WHERE w.ended_at IS NULL";
 
     pub(in crate::mysql) Park(ids: Text) = concat!(
         "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)

@@ -322,7 +322,7 @@ statement! {
          ORDER BY priority, id LIMIT $2), \
          known AS MATERIALIZED (SELECT DISTINCT t.task FROM taskx_worker_tasks t \
          JOIN taskx_workers w ON w.id = t.worker \
-         WHERE w.ended_at IS NULL AND w.lease_until > now()) \
+         WHERE w.ended_at IS NULL) \
          UPDATE taskx_jobs j SET state = 4, reason = 'no live worker knows task `' || j.task || '`' \
          WHERE j.ctid = ANY (ARRAY (SELECT front.place FROM front \
          WHERE NOT EXISTS (SELECT FROM known WHERE known.task = front.task))) \
