@@ -49,6 +49,15 @@ pub(crate) struct Death {
     pub(crate) at: u128,
 }
 
+/// What was done to the processes and their jobs, apart from the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Deeds {
+    pub(crate) deaths: Vec<Death>,
+    /// Jobs that were taken for poison, and when somebody gave them another try.
+    pub(crate) redriven: HashMap<String, u128>,
+    pub(crate) server_crashed: bool,
+}
+
 /// What the ledger finds.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
@@ -64,7 +73,9 @@ pub(crate) struct Verdict {
     pub(crate) rescued: usize,
     /// Claims that a crash of the server undid, and that were made again with the same number.
     undone: usize,
-    /// From a worker's death to the next run of each job that it was executing, sorted.
+    /// Jobs that three deaths in a row made poison, so that they waited for an operator.
+    quarantined: usize,
+    /// From a worker's death to the next run of each other job that it was executing, sorted.
     pub(crate) redelivered: Vec<Duration>,
     /// From the death until another worker told that it took such a job back, sorted.
     taken_back: Vec<Duration>,
@@ -113,13 +124,7 @@ impl Ledger {
     }
 
     /// Compares; `effects` has the number of rows of each `n` that a transactional task wrote.
-    pub(crate) fn verify(
-        &self,
-        jobs: &[Job],
-        effects: &[(i64, i64)],
-        deaths: &[Death],
-        server_crashed: bool,
-    ) -> Verdict {
+    pub(crate) fn verify(&self, jobs: &[Job], effects: &[(i64, i64)], deeds: &Deeds) -> Verdict {
         let mut verdict = Verdict {
             acknowledged: self.acknowledged.len(),
             unknown: self.tried.difference(&self.acknowledged).count(),
@@ -128,8 +133,8 @@ impl Ledger {
         };
         let by_number = self.jobs_by_number(jobs, &mut verdict);
         self.check_effects(&by_number, effects, &mut verdict);
-        self.check_runs(jobs, server_crashed, &mut verdict);
-        self.measure(deaths, &mut verdict);
+        self.check_runs(jobs, deeds.server_crashed, &mut verdict);
+        self.measure(deeds, &mut verdict);
         verdict
     }
 
@@ -222,12 +227,13 @@ impl Ledger {
     }
 
     /// How long each job that died with its worker waited for its next run.
-    fn measure(&self, deaths: &[Death], verdict: &mut Verdict) {
+    fn measure(&self, deeds: &Deeds, verdict: &mut Verdict) {
         let mut runs: HashMap<&str, Vec<&Run>> = HashMap::new();
         for run in &self.begun {
             runs.entry(&run.job).or_default().push(run);
         }
-        let dead: HashMap<u32, u128> = deaths.iter().map(|death| (death.pid, death.at)).collect();
+        let dead: HashMap<u32, u128> =
+            deeds.deaths.iter().map(|death| (death.pid, death.at)).collect();
         for run in &self.begun {
             let Some(died) = dead.get(&run.pid) else { continue };
             if self.ended.contains(&(run.job.clone(), run.fence, run.worker.clone())) {
@@ -236,7 +242,11 @@ impl Ledger {
             let later = runs.get(run.job.as_str()).into_iter().flatten();
             let next =
                 later.filter(|next| next.at > *died && next.pid != run.pid).map(|next| next.at);
+            let redriven = deeds.redriven.get(&run.job);
             match next.min() {
+                Some(at) if redriven.is_some_and(|when| (*died..at).contains(when)) => {
+                    verdict.quarantined += 1;
+                }
                 Some(at) => verdict.redelivered.push(span(*died, at)),
                 None => verdict.violations.push(format!("job {} never ran again", run.job)),
             }
@@ -287,6 +297,7 @@ impl fmt::Display for Verdict {
         if !self.redelivered.is_empty() {
             write!(f, "; {} redelivered: {}", self.redelivered.len(), Delays(&self.redelivered))?;
             write!(f, "; of that until taken back: {}", Delays(&self.taken_back))?;
+            write!(f, "; {} quarantined", self.quarantined)?;
         }
         Ok(())
     }
@@ -323,7 +334,7 @@ mod tests {
     }
 
     fn violations(text: &str, jobs: &[Job], effects: &[(i64, i64)]) -> usize {
-        read(text).verify(jobs, effects, &[], false).violations.len()
+        read(text).verify(jobs, effects, &Deeds::default()).violations.len()
     }
 
     #[test]
@@ -350,7 +361,8 @@ mod tests {
         );
         let undone = |again: &str| {
             let text = format!("{fine}S 1 {id} 1 7 {again} 300\n");
-            read(&text).verify(&jobs, &[(1, 1)], &[], true)
+            let deeds = Deeds { server_crashed: true, ..Deeds::default() };
+            read(&text).verify(&jobs, &[(1, 1)], &deeds)
         };
         assert!(undone("b").violations.is_empty(), "a crash may undo a claim");
         assert_eq!(undone("b").undone, 1);
@@ -365,12 +377,16 @@ mod tests {
         let text = format!(
             "T 1\nA 1\nS 1 {id} 1 7 a 100\nS 1 {id} 2 8 b 1700100\nE 1 {id} 2 8 b 1700200\n"
         );
-        let death = Death { pid: 7, at: 100 };
-        let verdict = read(&text).verify(&[job(id, 1, "work", 2)], &[], &[death], false);
+        let mut deeds = Deeds { deaths: vec![Death { pid: 7, at: 100 }], ..Deeds::default() };
+        let jobs = [job(id, 1, "work", 2)];
+        let verdict = read(&text).verify(&jobs, &[], &deeds);
         assert!(verdict.violations.is_empty(), "{verdict:?}");
         assert_eq!(verdict.percentile(99), Duration::from_micros(1_700_000));
+        deeds.redriven.insert(id.to_string(), 1_600_000);
+        let verdict = read(&text).verify(&jobs, &[], &deeds);
+        assert_eq!((verdict.redelivered.len(), verdict.quarantined), (0, 1));
         let never = format!("T 1\nA 1\nS 1 {id} 1 7 a 100\n");
-        let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &[death], false);
+        let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &deeds);
         assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");
     }
 }

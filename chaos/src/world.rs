@@ -25,7 +25,7 @@ use xtask::servers::{self, Durability, Server, Settings};
 
 use crate::{
     engine::Engine,
-    ledger::{Death, Ledger, Verdict},
+    ledger::{Death, Deeds, Ledger, Verdict},
     roles::Orders,
     tasks::{self, micros},
 };
@@ -95,8 +95,7 @@ pub(crate) struct World {
     pub(crate) lease: Duration,
     pub(crate) workers: Vec<Process>,
     pub(crate) producers: Vec<Process>,
-    pub(crate) deaths: Vec<Death>,
-    pub(crate) server_crashed: bool,
+    pub(crate) deeds: Deeds,
     /// The command line that a worker's own is given to: it may limit it, or put it elsewhere.
     pub(crate) around: Vec<String>,
     pub(crate) rng: fastrand::Rng,
@@ -145,8 +144,7 @@ impl World {
             lease: Duration::from_secs(30),
             workers: Vec::new(),
             producers: Vec::new(),
-            deaths: Vec::new(),
-            server_crashed: false,
+            deeds: Deeds::default(),
             around: Vec::new(),
             rng: fastrand::Rng::with_seed(seed),
             own_server: settings.is_some(),
@@ -225,7 +223,7 @@ impl World {
     /// Kills a worker as the kernel would.
     pub(crate) fn kill_worker(&mut self, at: usize) -> Result<()> {
         let mut worker = self.workers.remove(at);
-        self.deaths.push(Death { pid: worker.pid(), at: micros() });
+        self.deeds.deaths.push(Death { pid: worker.pid(), at: micros() });
         worker.signal(Signal::KILL);
         worker.wait(Duration::from_secs(10)).map(drop)
     }
@@ -290,7 +288,7 @@ impl World {
         let jobs = self.jobs()?;
         let effects = "SELECT n AS a, COUNT(*) AS b FROM effects GROUP BY n";
         let effects = self.engine.pairs(&self.url, effects)?;
-        let mut verdict = self.ledger()?.verify(&jobs, &effects, &self.deaths, self.server_crashed);
+        let mut verdict = self.ledger()?.verify(&jobs, &effects, &self.deeds);
         self.until_begun()?;
         for worker in &self.workers {
             worker.signal(Signal::TERM);
@@ -344,14 +342,17 @@ impl World {
     }
 
     /// Gives innocents that were taken for poison another try; answers how many.
-    fn redrive(&self) -> Result<usize> {
-        self.with_app(async |app| {
+    fn redrive(&mut self) -> Result<usize> {
+        let now = micros();
+        let (redriven, innocents) = self.with_app(async |app| {
             let filter = JobFilter { states: vec![JobState::Quarantined], ..JobFilter::default() };
             let jobs = app.queue().list(&filter, Page { before: None, limit: 1_000 }).await?;
             let innocents: Vec<_> =
                 jobs.iter().filter(|job| job.task != "poison").map(|job| job.id).collect();
-            Ok(app.queue().retry(&innocents, &Actor("chaos".to_owned())).await?)
-        })
+            Ok((app.queue().retry(&innocents, &Actor("chaos".to_owned())).await?, innocents))
+        })?;
+        self.deeds.redriven.extend(innocents.iter().map(|id| (id.to_string(), now)));
+        Ok(redriven)
     }
 
     /// Every job, live and finished.

@@ -216,6 +216,25 @@ async fn after_an_outage_a_free_lock_is_no_sign_of_death_for_a_while() {
     assert!(started.elapsed() > Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
+/// What dies while it never held its presence lock is missed only when its lease ends: so nothing is
+/// claimed before. A lock that cannot be had stops nobody.
+#[tokio::test]
+async fn nothing_is_claimed_before_the_presence_lock() {
+    let (store, app) = faulty(Duration::from_secs(30)).await;
+    store.every(Verb::Presence, Some(Fault::Hang(Duration::from_millis(500))));
+    let job = Nothing::apply().to(app.queue()).await.unwrap();
+    let starting = app.background_worker().only(["nothing"]).start();
+    let watching = async {
+        until(async || store.calls(Verb::Presence) > 0).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        store.calls(Verb::Claim)
+    };
+    let (worker, claims) = tokio::join!(starting, watching);
+    let _worker = worker.unwrap();
+    assert_eq!(claims, 0);
+    job.wait(PATIENCE).await.unwrap();
+}
+
 /// Outcomes that cannot be written hold the claims back, or a worker would take in all there is.
 #[tokio::test]
 async fn what_is_not_written_holds_back_claims() {

@@ -28,6 +28,9 @@ const DENY: [&str; 6] =
 /// The package, and its program.
 const CHAOS: &str = "taskx-chaos";
 
+/// What every change must survive, on each engine: a hundred killed workers, and a killed server.
+const SURVIVAL: [&str; 4] = ["--only", "kill", "--only", "restart"];
+
 /// What an application may choose for taskx instead of the default, which the other steps compile.
 const FEATURES: [&str; 4] = ["", "cli", "postgres", "mysql"];
 
@@ -64,8 +67,8 @@ fn check_steps(report: &mut Report, workspace: &Workspace, interrupt: &Interrupt
     })
 }
 
-/// Everything but `chaos`: `check`, each feature alone, `test`, the quick start, the newcomer's try,
-/// `deny`, and where mdbook is installed the guide's pages.
+/// `check`, each feature alone, `test`, the part of `chaos` that every change must pass, the quick
+/// start, the newcomer's try, `deny`, and where mdbook is installed the guide's pages.
 ///
 /// # Errors
 /// When any step fails; the others are run all the same.
@@ -84,6 +87,10 @@ pub(crate) fn ci(
         let tested = test(workspace, interrupt, &options)?;
         counts = Some(tested.counts.clone());
         tested.verdict()
+    })?;
+    report.step("chaos", || {
+        let orders = SURVIVAL.map(OsString::from);
+        chaos(workspace, interrupt, permission, &orders)
     })?;
     report.step("quick start", || quickstart(workspace, interrupt))?;
     report.step("newcomer", || newcomer(workspace, interrupt))?;
@@ -111,8 +118,13 @@ pub(crate) fn chaos(
     permission: Permission,
     orders: &[OsString],
 ) -> Result<()> {
-    prerequisites::servers(interrupt, permission)?;
-    let program = if orders.iter().any(|word| word == "--full") {
+    let is_full = orders.iter().any(|word| word == "--full");
+    if is_full {
+        prerequisites::faults(interrupt, permission)?;
+    } else {
+        prerequisites::servers(interrupt, permission)?;
+    }
+    let program = if is_full {
         let build = ["build", "--quiet", "--release", "--package", CHAOS];
         interrupt.run(&mut workspace.cargo(build)).and_then(succeeded)?;
         workspace.program("release", CHAOS)

@@ -4,3 +4,4 @@
 //! only what other members need is a library. Linux only: it reads `/proc`.
 
 pub mod servers;
+pub mod tools;

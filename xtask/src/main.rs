@@ -42,7 +42,7 @@ cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
 cargo xtask deny
     Licences and sources of the dependencies, by cargo-deny, which is compiled where it is missing.
 cargo xtask ci [--install | --no-install]
-    All of these but db, and each feature alone.
+    All of these but db, of chaos only kill and restart, and each feature alone.
 
     --install      install missing Debian packages, through sudo unless run by root
     --no-install   install nothing; by default root does and others do not

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use rustix::process::geteuid;
-use xtask::servers::Engine;
+use xtask::{servers::Engine, tools};
 
 use crate::{interrupt::Interrupt, report::succeeded};
 
@@ -62,6 +62,14 @@ pub(crate) fn servers(interrupt: &Interrupt, permission: Permission) -> Result<(
     provide(interrupt, permission, missing_servers)
 }
 
+/// Sees to it that both servers are there, and what clocks are set and cables laid with.
+///
+/// # Errors
+/// See [`libraries`].
+pub(crate) fn faults(interrupt: &Interrupt, permission: Permission) -> Result<()> {
+    provide(interrupt, permission, || [missing_servers(), missing_tools()].concat())
+}
+
 fn provide(
     interrupt: &Interrupt,
     permission: Permission,
@@ -100,7 +108,7 @@ fn sudo() -> Command {
 
 fn request(packages: &[&str]) -> String {
     format!(
-        "The tests against PostgreSQL and MariaDB need packages that are missing. On Debian:\n\n    \
+        "What was asked for needs packages that are missing. On Debian:\n\n    \
          apt-get update && apt-get install -y --no-install-recommends {}\n\n\
          `--install` does that through sudo; `cargo xtask test --sqlite` does without.",
         packages.join(" ")
@@ -110,6 +118,11 @@ fn request(packages: &[&str]) -> String {
 fn missing_servers() -> Vec<&'static str> {
     let missing = Engine::ALL.into_iter().filter(|engine| !engine.is_installed());
     missing.flat_map(Engine::packages).copied().collect()
+}
+
+fn missing_tools() -> Vec<&'static str> {
+    let needed = [("libfaketime", tools::libfaketime().is_some()), ("iproute2", tools::has_ip())];
+    needed.into_iter().filter(|(_, is_there)| !is_there).map(|(package, _)| package).collect()
 }
 
 /// The packages without which pq-sys and mysqlclient-sys do not build.

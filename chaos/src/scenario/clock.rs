@@ -5,13 +5,13 @@ use std::{fs, path::PathBuf, thread, time::Duration};
 use anyhow::{Context, Result};
 use taskx::{Actor, schedule::IntervalTrigger};
 use tempfile::TempDir;
-use xtask::servers::{Durability, Settings};
+use xtask::{
+    servers::{Durability, Settings},
+    tools,
+};
 
 use super::{Outcome, Size};
 use crate::{engine::Engine, tasks::Beat, world::World};
-
-/// Where Debian's package `libfaketime` puts it, below the folder of the machine's libraries.
-const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 
 /// By how many seconds against the true time, one after the other. The last is the furthest: what was
 /// put off until a time that is taken back would wait until it comes again.
@@ -33,9 +33,7 @@ struct FalseClock {
 impl FalseClock {
     /// `None` where libfaketime is not installed.
     fn make() -> Result<Option<Self>> {
-        let folders = fs::read_dir("/usr/lib")?.flatten().map(|entry| entry.path());
-        let mut libraries = folders.map(|folder| folder.join(LIBRARY));
-        let Some(library) = libraries.find(|library| library.exists()) else { return Ok(None) };
+        let Some(library) = tools::libfaketime() else { return Ok(None) };
         let folder = tempfile::Builder::new().permissions(open_to_all()).tempdir()?;
         let clock = Self { library, file: folder.path().join("clock"), _folder: folder };
         clock.set(0)?;

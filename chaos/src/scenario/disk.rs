@@ -75,7 +75,7 @@ pub(super) fn full(engine: Engine, size: Size, seed: u64) -> Result<Option<Outco
     disk.free()?;
     if let Some(server) = &mut world.server {
         // PostgreSQL ends itself where it cannot write its log.
-        world.server_crashed = true;
+        world.deeds.server_crashed = true;
         server.restart()?;
     }
     world.warm_up(3, 2)?;

@@ -15,7 +15,7 @@ pub(super) fn restart(engine: Engine, size: Size, seed: u64) -> Result<Option<Ou
         return Ok(None);
     }
     let mut world = World::open(engine, seed)?;
-    world.server_crashed = true;
+    world.deeds.server_crashed = true;
     let mut slowest = Duration::ZERO;
     for _ in 0..size.restarts {
         world.warm_up(3, 2)?;

@@ -5,13 +5,14 @@
 
 use std::{
     net::Ipv4Addr,
-    process::{self, Command, Stdio},
+    process::{self, Command},
     thread,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
+use xtask::tools;
 
 use super::{Outcome, Size};
 use crate::{
@@ -34,31 +35,29 @@ const TAKEN_OVER: Duration = Duration::from_secs(35);
 /// How soon after the repair it must run jobs again.
 const RESUMED: Duration = Duration::from_secs(5);
 
-/// The addresses of the cable's ends, which no network outside this machine has.
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(169, 254, 213, 1);
-const INSIDE: Ipv4Addr = Ipv4Addr::new(169, 254, 213, 2);
-
 /// A namespace that only a cable leads into; gone when this is dropped.
 struct Cable {
     namespace: String,
     end: String,
+    /// The address of the end that is outside.
+    outside: Ipv4Addr,
 }
 
 impl Cable {
     /// `None` where we may not lay one.
     fn lay() -> Result<Option<Self>> {
-        let has_ip = Command::new("ip").arg("-V").stdout(Stdio::null()).status();
-        if !geteuid().is_root() || has_ip.is_err() {
+        if !geteuid().is_root() || !tools::has_ip() {
             return Ok(None);
         }
         let id = process::id();
-        let cable = Self { namespace: format!("taskx{id}"), end: format!("txa{id}") };
+        let [outside, inside] = addresses(id);
+        let cable = Self { namespace: format!("taskx{id}"), end: format!("txa{id}"), outside };
         let (namespace, end, far) = (&cable.namespace, &cable.end, format!("txb{id}"));
         ip(&format!("netns add {namespace}"))?;
         ip(&format!("link add {end} type veth peer name {far} netns {namespace}"))?;
-        ip(&format!("addr add {OUTSIDE}/30 dev {end}"))?;
+        ip(&format!("addr add {outside}/30 dev {end}"))?;
         ip(&format!("link set {end} up"))?;
-        ip(&format!("-n {namespace} addr add {INSIDE}/30 dev {far}"))?;
+        ip(&format!("-n {namespace} addr add {inside}/30 dev {far}"))?;
         ip(&format!("-n {namespace} link set {far} up"))?;
         Ok(Some(cable))
     }
@@ -79,6 +78,13 @@ impl Drop for Cable {
     }
 }
 
+/// Of the cable's two ends: a network of four link-local addresses, another one for each process, so
+/// that engines may be tried side by side.
+fn addresses(id: u32) -> [Ipv4Addr; 2] {
+    let [_, _, third, fourth] = (id << 2).to_be_bytes();
+    [1, 2].map(|end| Ipv4Addr::new(169, 254, third, fourth + end))
+}
+
 fn ip(words: &str) -> Result<()> {
     let status = Command::new("ip").args(words.split(' ')).status().context("run ip")?;
     if !status.success() {
@@ -94,7 +100,7 @@ pub(super) fn silent(engine: Engine, _size: Size, seed: u64) -> Result<Option<Ou
         return Ok(None);
     };
     let Some(cable) = Cable::lay()? else { return Ok(None) };
-    let proxy = Proxy::start(OUTSIDE, port)?;
+    let proxy = Proxy::start(cable.outside, port)?;
     world.detour = Some(proxy.detour(&world.url, port));
     world.around = ["ip", "netns", "exec", &cable.namespace].map(str::to_owned).to_vec();
     world.keep_workers(1)?;

@@ -182,15 +182,10 @@ impl Beat {
             Renewal { workers: workers.clone(), lease: shared.config.lease, running, progress };
         let sent = Instant::now();
         let renewed = shared.store.renew(&renewal).await?;
-        let was_late = self.renewed.elapsed() > shared.config.lease;
         self.renewed = Instant::now();
         shared.trust.renewed(sent);
         for job in executing {
             job.noted.cancel();
-        }
-        if was_late && renewed.alive.contains(&shared.owner()) {
-            // While the lease was over its tasks counted as unknown: what was parked comes back.
-            shared.register(shared.owner()).await?;
         }
         for id in renewed.cancelled {
             self.cancel(id);

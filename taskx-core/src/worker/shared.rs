@@ -163,7 +163,11 @@ impl Shared {
         Ok(fresh)
     }
 
-    /// Writes a worker row.
+    /// Writes a worker row and holds its presence lock, before anything is claimed under it: what dies
+    /// without ever having held one is missed only when its lease ends.
+    ///
+    /// # Errors
+    /// Those of the row. Without the lock the worker goes on; the heartbeat tries again.
     pub(super) async fn register(&self, id: WorkerId) -> Result<()> {
         self.store
             .register(&NewWorker {
@@ -175,7 +179,11 @@ impl Shared {
                 lease: self.config.lease,
                 tasks: self.registry.rows(&self.service),
             })
-            .await
+            .await?;
+        if let Err(error) = self.store.hold_presence(id).await {
+            self.trouble("hold the presence lock", &error);
+        }
+        Ok(())
     }
 
     /// Counts claimed jobs as held.

@@ -51,7 +51,7 @@ pub struct MysqlOptions {
     /// How long opening a connection may take. Default 5 s.
     pub connect_timeout: Duration,
     /// How long one statement of the path may take, and the wait for a free connection. It is also
-    /// how a silent network is noticed. Default 5.5 s.
+    /// how a silent network is noticed. Default 5.25 s.
     pub statement_timeout: Duration,
     /// How long one of an operator's questions may take. Default 30 s.
     pub reader_timeout: Duration,
@@ -64,7 +64,7 @@ impl Default for MysqlOptions {
             readers: 2,
             transactions: 8,
             connect_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_millis(5_500),
+            statement_timeout: Duration::from_millis(5_250),
             reader_timeout: Duration::from_secs(30),
         }
     }
