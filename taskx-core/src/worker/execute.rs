@@ -101,7 +101,7 @@ fn start(shared: &Arc<Shared>, lane: &Lane, job: ClaimedJob, slot: OwnedSemaphor
 async fn run(shared: Arc<Shared>, job: ClaimedJob, execution: Arc<Execution>) {
     // Kept until the job is out of the list: whoever began before that would be named beside it.
     let Some(_company) = let_in(&shared, job.solo, &execution).await else {
-        shared.running.finish(&execution, || shared.settle(execution.released()));
+        shared.running.finish(&execution, || shared.release(&execution));
         return;
     };
     let def = execution.def;

@@ -274,7 +274,7 @@ async fn wind_down(shared: &Arc<Shared>, loops: Loops, grace: Duration) -> Stopp
     }
     let given_back = shared.running.abandon();
     for job in &given_back {
-        shared.settle(job.released());
+        shared.release(job);
     }
     shared.close_settling();
     let _ = loops.settle.await;

@@ -94,15 +94,16 @@ impl Execution {
         self.token.cancel();
     }
 
-    /// The settlement that gives it back without using an attempt.
-    pub(super) fn released(&self) -> Settlement {
+    /// The settlement that gives it back without using an attempt. `retention` is for a job whose
+    /// cancellation was asked for: such a one ends instead.
+    pub(super) fn released(&self, retention: Option<Duration>) -> Settlement {
         Settlement {
             id: self.id,
             owner: self.owner,
             fence: self.fence,
             attempt: self.attempt,
             outcome: Outcome::Released,
-            retention: None,
+            retention,
         }
     }
 }

@@ -16,8 +16,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::Settings, counts::Counters, haste::Haste, lane::Lane, running::RunningJobs,
-    settle::Ended, trust::Trust,
+    config::Settings,
+    counts::Counters,
+    haste::Haste,
+    lane::Lane,
+    running::{Execution, RunningJobs},
+    settle::Ended,
+    trust::Trust,
 };
 use crate::{
     app::App,
@@ -238,16 +243,26 @@ impl Shared {
         }
     }
 
+    /// Gives a job back that was taken in.
+    pub(super) fn release(&self, execution: &Execution) {
+        let retention = self.retention(execution.def, &Outcome::Released);
+        self.settle(execution.released(retention));
+    }
+
     /// Gives unstarted jobs back.
     pub(super) fn give_back(&self, jobs: Vec<ClaimedJob>) {
         for job in jobs {
+            let kept = Some(self.config.retention);
+            let def = self.registry.find(&job.task);
+            // Of use where its cancellation was asked for meanwhile: then it ends.
+            let retention = def.map_or(kept, |def| self.retention(def, &Outcome::Released));
             self.settle(Settlement {
                 id: job.id,
                 owner: job.owner,
                 fence: job.fence,
                 attempt: job.attempt,
                 outcome: Outcome::Released,
-                retention: None,
+                retention,
             });
         }
     }

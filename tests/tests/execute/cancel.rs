@@ -88,3 +88,24 @@ async fn a_running_job_is_stopped(
     assert_eq!(running.ended(&done).await.state, JobState::Completed);
     running.stop().await;
 }
+
+/// Its worker gives it back without having heard of the request, and the request ends it: it is kept as
+/// any cancelled job.
+#[rstest]
+#[tokio::test]
+async fn what_is_given_back_after_the_request_is_kept(
+    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+) {
+    let (sender, begun) = std::sync::mpsc::channel();
+    let set_up =
+        |app: AppBuilder| app.name("cancel").grace(Duration::ZERO).state(Begun(Mutex::new(sender)));
+    let Some(running) = Running::with(engine, set_up).await else { return };
+    let elsewhere = running.database.app().name("cancel").build().await.unwrap();
+    let deaf = IsDeaf::apply().to(elsewhere.queue()).await.unwrap();
+    tokio::task::spawn_blocking(move || begun.recv_timeout(SOON).unwrap()).await.unwrap();
+    assert_eq!(deaf.cancel().await.unwrap(), Cancelled::Requested);
+    running.app.shutdown().await.unwrap();
+    let job = elsewhere.queue().wait_finished(deaf.id(), SOON).await.unwrap();
+    assert_eq!(job.state, JobState::Cancelled);
+    assert_eq!(job.reason.as_deref(), Some("cancelled while running"));
+}
