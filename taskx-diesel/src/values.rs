@@ -66,15 +66,36 @@ impl From<DbTime> for DateTime<Utc> {
     }
 }
 
+impl DbId {
+    /// An id of these bytes. What was edited by hand may have too few or too many: it is cut or
+    /// filled up, for one odd row must not fail a claim or a listing for all others.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    fn of(bytes: &[u8]) -> Self {
+        let mut sixteen = [0; 16];
+        for (to, from) in sixteen.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Self(Uuid::from_bytes(sixteen))
+    }
+}
+
+impl DbTime {
+    /// A time in microseconds since 1970. What was edited by hand may be further than `DateTime`
+    /// reaches, or `infinity`: then it is the furthest time, for the same reason.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    fn of(micros: i64) -> Self {
+        let furthest = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        Self(DateTime::from_timestamp_micros(micros).unwrap_or(furthest))
+    }
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use chrono::DateTime;
     use diesel::{
         deserialize::{self, FromSql},
         serialize::{self, IsNull, Output, ToSql},
         sqlite::{Sqlite, SqliteValue},
     };
-    use uuid::Uuid;
 
     use super::{DbId, DbTime, TaskxId, TaskxTime};
 
@@ -87,7 +108,7 @@ mod sqlite {
 
     impl FromSql<TaskxId, Sqlite> for DbId {
         fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-            Ok(Self(Uuid::from_slice(value.read_blob())?))
+            Ok(Self::of(value.read_blob()))
         }
     }
 
@@ -100,10 +121,7 @@ mod sqlite {
 
     impl FromSql<TaskxTime, Sqlite> for DbTime {
         fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-            let micros = value.read_long();
-            DateTime::from_timestamp_micros(micros)
-                .map(Self)
-                .ok_or_else(|| format!("{micros} is no time in microseconds").into())
+            Ok(Self::of(value.read_long()))
         }
     }
 }
@@ -122,6 +140,9 @@ mod postgres {
     use uuid::Uuid;
 
     use super::{DbId, DbTime, TaskxId, TaskxTime};
+
+    /// PostgreSQL counts from 2000 on.
+    const MICROS_TO_2000: i64 = 946_684_800_000_000;
 
     impl ToSql<TaskxId, Pg> for DbId {
         fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -144,7 +165,8 @@ mod postgres {
 
     impl FromSql<TaskxTime, Pg> for DbTime {
         fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-            <DateTime<Utc> as FromSql<Timestamptz, Pg>>::from_sql(value).map(Self)
+            let since_2000 = i64::from_be_bytes(value.as_bytes().try_into()?);
+            Ok(Self::of(since_2000.saturating_add(MICROS_TO_2000)))
         }
     }
 }
@@ -153,14 +175,13 @@ mod postgres {
 mod mysql {
     use std::io::Write;
 
-    use chrono::NaiveDateTime;
+    use chrono::{DateTime, NaiveDateTime};
     use diesel::{
         deserialize::{self, FromSql},
         mysql::{Mysql, MysqlValue},
         serialize::{self, IsNull, Output, ToSql},
         sql_types::Datetime,
     };
-    use uuid::Uuid;
 
     use super::{DbId, DbTime, TaskxId, TaskxTime};
 
@@ -173,7 +194,7 @@ mod mysql {
 
     impl FromSql<TaskxId, Mysql> for DbId {
         fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
-            Ok(Self(Uuid::from_slice(value.as_bytes())?))
+            Ok(Self::of(value.as_bytes()))
         }
     }
 
@@ -188,9 +209,32 @@ mod mysql {
 
     impl FromSql<TaskxTime, Mysql> for DbTime {
         fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
-            // The session's time zone is '+00:00', so what comes is UTC.
-            <NaiveDateTime as FromSql<Datetime, Mysql>>::from_sql(value)
-                .map(|time| Self(time.and_utc()))
+            // The session's time zone is '+00:00', so what comes is UTC. By hand also a time can be
+            // stored that is none, 0000-00-00: one odd row must not fail a claim or a listing.
+            let time = <NaiveDateTime as FromSql<Datetime, Mysql>>::from_sql(value);
+            Ok(Self(time.map_or(DateTime::UNIX_EPOCH, |time| time.and_utc())))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[test]
+    fn an_id_of_another_length_is_still_an_id() {
+        let id = Uuid::from_bytes([7; 16]);
+        assert_eq!(DbId::of(&[7; 16]).0, id);
+        assert_eq!(DbId::of(&[7; 40]).0, id);
+        assert_eq!(DbId::of(&[]).0, Uuid::nil());
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[test]
+    fn a_time_out_of_reach_is_the_furthest() {
+        assert_eq!(DbTime::of(1_000_000).0.timestamp(), 1);
+        assert_eq!(DbTime::of(i64::MAX).0, DateTime::<Utc>::MAX_UTC);
+        assert_eq!(DbTime::of(i64::MIN).0, DateTime::<Utc>::MIN_UTC);
     }
 }

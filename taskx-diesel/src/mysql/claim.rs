@@ -35,8 +35,8 @@ pub(super) async fn claim(session: &mut Session, claim: &Claim) -> QueryResult<V
     let ids = hex_list(rows.iter().map(|row| row.id.0));
     session.execute(Take::with((&ids, owner))).await?;
     let claimed = rows.into_iter().map(|mut row| {
-        row.fence += 1;
-        row.attempt += 1;
+        row.fence = row.fence.saturating_add(1);
+        row.attempt = row.attempt.saturating_add(1);
         row.into_claimed(claim.owner, claim.queue.clone())
     });
     Ok(claimed.collect())

@@ -80,7 +80,8 @@ statement! {
         most_solo: SmallInt, last_priority: SmallInt, last_id: TaskxId,
     ) =
         "UPDATE taskx_jobs INDEXED BY taskx_jobs_ready
-         SET state = 1, owner = ?1, claimed_at = ?2, fence = fence + 1, attempt = attempt + 1
+         SET state = 1, owner = ?1, claimed_at = ?2,
+            fence = MIN(fence, 9223372036854775806) + 1, attempt = MIN(attempt, 2147483646) + 1
          WHERE state = 0 AND queue = ?3 AND (priority, id) > (?4, ?5)
             AND (priority, id) <= (?8, ?9)
             AND task IN (SELECT value FROM json_each(?6)) AND solo <= ?7";
@@ -88,8 +89,9 @@ statement! {
     /// Takes one job.
     TakeOne(owner: TaskxId, now: TaskxTime, id: TaskxId) =
         "UPDATE taskx_jobs
-         SET state = 1, owner = ?1, claimed_at = ?2, fence = fence + 1, attempt = attempt + 1
-         WHERE id = ?3";
+         SET state = 1, owner = ?1, claimed_at = ?2,
+            fence = MIN(fence, 9223372036854775806) + 1, attempt = MIN(attempt, 2147483646) + 1
+         WHERE id = ?3 AND state = 0";
 }
 
 /// A [`Claim`] in the form of its binds.
@@ -142,19 +144,22 @@ pub(super) fn claim(
         // Rare: again without them, so that a batch that could be full is.
         rows = wanted.front(conn, 0)?;
     }
-    match rows.as_slice() {
-        [] => return Ok(Vec::new()),
-        [only] => TakeOne::with((owner, now, only.id)).execute(conn)?,
-        [.., last] => {
-            let (priority, id) = wanted.after;
-            let (queue, tasks) = (wanted.queue.as_ref(), &*wanted.tasks);
-            let values = (owner, now, queue, priority, id, tasks, 0, last.priority, last.id);
-            Take::with(values).execute(conn)?
+    let mut taken = 0;
+    if let [_, .., last] = rows.as_slice() {
+        let (priority, id) = wanted.after;
+        let (queue, tasks) = (wanted.queue.as_ref(), &*wanted.tasks);
+        let values = (owner, now, queue, priority, id, tasks, 0, last.priority, last.id);
+        taken = Take::with(values).execute(conn)?;
+    }
+    if taken != rows.len() {
+        // A single one; or a priority that was edited by hand and is none, so that no range ends there.
+        for row in &rows {
+            TakeOne::with((owner, now, row.id)).execute(conn)?;
         }
-    };
+    }
     let claimed = rows.into_iter().map(|mut row| {
-        row.fence += 1;
-        row.attempt += 1;
+        row.fence = row.fence.saturating_add(1);
+        row.attempt = row.attempt.saturating_add(1);
         row.into_claimed(wanted.owner, wanted.queue.clone())
     });
     Ok(claimed.collect())

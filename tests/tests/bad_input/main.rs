@@ -2,6 +2,8 @@
 //! or a job set aside; nothing is lost, and no loop ends.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod files;
+mod garbage;
 mod jobs;
 mod payloads;
 mod schema;

@@ -93,7 +93,8 @@ statement! {
     pub(in crate::mysql) Take(ids: Text, owner: TaskxId) = concat!(
         "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id)
          SET j.state = 1, j.owner = ?, j.claimed_at = UTC_TIMESTAMP(6),
-            j.fence = j.fence + 1, j.attempt = j.attempt + 1"
+            j.fence = LEAST(j.fence, 9223372036854775806) + 1,
+            j.attempt = LEAST(j.attempt, 2147483646) + 1"
     );
 
     /// Locks jobs that are to be settled, and tells how they stand.

@@ -195,7 +195,8 @@ statement! {
          rest AS MATERIALIZED (SELECT j.ctid AS place ", claimable!(),
         "AND (SELECT head.solo FROM head) = 0 AND j.solo = 0 \
          ORDER BY j.priority, j.id LIMIT $6 FOR UPDATE OF j SKIP LOCKED) \
-         UPDATE taskx_jobs j SET state = 1, attempt = j.attempt + 1, fence = j.fence + 1, \
+         UPDATE taskx_jobs j SET state = 1, attempt = LEAST(j.attempt, 2147483646) + 1, \
+         fence = LEAST(j.fence, 9223372036854775806) + 1, \
          owner = $1, claimed_at = now() \
          WHERE j.ctid = ANY (ARRAY (SELECT place FROM head WHERE head.solo <> 0 \
          UNION ALL SELECT place FROM rest)) RETURNING ",

@@ -115,8 +115,8 @@ statement! {
         alone: Array<TaskxId>,
     ) -> (TaskxId, Text, Integer) = concat!(
         "WITH held AS MATERIALIZED (SELECT id, \
-         crash_count + CASE WHEN cardinality($7) = 0 OR id = ANY ($7) THEN 1 ELSE 0 END AS deaths, \
-         CASE WHEN id = ANY ($7) AND crash_count + 1 >= $4 THEN 13 \
+         LEAST(crash_count, 2147483646) + CASE WHEN cardinality($7) = 0 OR id = ANY ($7) THEN 1 ELSE 0 END AS deaths, \
+         CASE WHEN id = ANY ($7) AND crash_count >= $4 - 1 THEN 13 \
          WHEN cancel_requested_at IS NOT NULL THEN 11 ELSE 0 END AS next_state \
          FROM taskx_jobs WHERE id = ANY ($2) AND owner = $1 AND state = 1 FOR UPDATE), \
          gone AS (DELETE FROM taskx_jobs j USING held WHERE j.id = held.id \
