@@ -30,6 +30,14 @@ pub(crate) struct Run {
 pub(crate) struct Ledger {
     tried: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
+    /// How long each acknowledged enqueue took.
+    latencies: Vec<Duration>,
+    /// Enqueues that were answered by an error.
+    pub(crate) refused: usize,
+    /// What users were told instead of being served.
+    pub(crate) refusals: Vec<String>,
+    /// Rounds of operating that were served.
+    pub(crate) operated: usize,
     pub(crate) begun: Vec<Run>,
     /// Job, fence and worker of each.
     ended: HashSet<(String, i64, String)>,
@@ -89,8 +97,13 @@ impl Ledger {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["T", n] => drop(ledger.tried.insert(n.parse()?)),
-                ["A", n] => drop(ledger.acknowledged.insert(n.parse()?)),
-                ["U", _] => {}
+                ["A", n, took] => {
+                    ledger.acknowledged.insert(n.parse()?);
+                    ledger.latencies.push(Duration::from_micros(took.parse()?));
+                }
+                ["U", _] => ledger.refused += 1,
+                ["F", _, message] => ledger.refusals.push((*message).to_owned()),
+                ["O"] => ledger.operated += 1,
                 ["X", pid, at] => ledger.troubles.push((pid.parse()?, at.parse()?)),
                 ["B", slot, at] => ledger.beats.push((slot.parse()?, at.parse()?)),
                 ["R", job, at] => {
@@ -109,7 +122,18 @@ impl Ledger {
                 _ => anyhow::bail!("a line of the journal is torn: {line}"),
             }
         }
+        ledger.latencies.sort_unstable();
         Ok(ledger)
+    }
+
+    /// How many enqueues were acknowledged.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// What so many of a hundred enqueues did not exceed.
+    pub(crate) fn latency(&self, hundredths: usize) -> Duration {
+        percentile(&self.latencies, hundredths)
     }
 
     /// The furthest that a slot ran from its time, by this process's clock.
@@ -340,13 +364,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_found() {
         let id = JobId::new();
-        let fine = format!("T 1\nA 1\nS 1 {id} 1 7 a 100\nE 1 {id} 1 7 a 200\n");
+        let fine = format!("T 1\nA 1 9\nS 1 {id} 1 7 a 100\nE 1 {id} 1 7 a 200\n");
         let jobs = [job(id, 1, "pay", 1)];
         assert_eq!(violations(&fine, &jobs, &[(1, 1)]), 0);
         assert_eq!(violations(&fine, &jobs, &[(1, 2)]), 1, "an effect twice");
         assert_eq!(violations(&fine, &jobs, &[]), 1, "no effect");
         assert_eq!(violations(&fine, &[], &[(1, 1)]), 2, "lost, and an effect of nothing");
-        assert_eq!(violations(&format!("{fine}A 2\n"), &jobs, &[(1, 1)]), 1, "lost");
+        assert_eq!(violations(&format!("{fine}A 2 9\n"), &jobs, &[(1, 1)]), 1, "lost");
         let twice = [job(id, 1, "pay", 1), job(JobId::new(), 1, "pay", 1)];
         assert!(violations(&fine, &twice, &[(1, 1)]) >= 1, "stored twice");
         assert_eq!(
@@ -375,7 +399,7 @@ mod tests {
     fn a_killed_run_is_measured_to_its_next() {
         let id = JobId::new();
         let text = format!(
-            "T 1\nA 1\nS 1 {id} 1 7 a 100\nS 1 {id} 2 8 b 1700100\nE 1 {id} 2 8 b 1700200\n"
+            "T 1\nA 1 9\nS 1 {id} 1 7 a 100\nS 1 {id} 2 8 b 1700100\nE 1 {id} 2 8 b 1700200\n"
         );
         let mut deeds = Deeds { deaths: vec![Death { pid: 7, at: 100 }], ..Deeds::default() };
         let jobs = [job(id, 1, "work", 2)];
@@ -385,7 +409,7 @@ mod tests {
         deeds.redriven.insert(id.to_string(), 1_600_000);
         let verdict = read(&text).verify(&jobs, &[], &deeds);
         assert_eq!((verdict.redelivered.len(), verdict.quarantined), (0, 1));
-        let never = format!("T 1\nA 1\nS 1 {id} 1 7 a 100\n");
+        let never = format!("T 1\nA 1 9\nS 1 {id} 1 7 a 100\n");
         let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &deeds);
         assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");
     }

@@ -21,8 +21,8 @@ use crate::{engine::Engine, roles::Orders, scenario::Size};
 const HELP: &str = "\
 cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
     --engine    sqlite, postgres, mysql; by default all
-    --only      kill, stop, term, restart, terminate, cut, outage, disk, poison, silent,
-                clock, time; by default all but the last three, with --full all
+    --only      kill, stop, term, restart, terminate, cut, outage, readonly, disk, mixed, poison,
+                silent, clock, time; by default all but the last three, with --full all
     --full      the counts for a release
     --seed      of the run to be repeated; by default another each time
 ";
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match words.split_first() {
         Some((role, orders)) if role == "work" => child(orders, roles::work),
         Some((role, orders)) if role == "produce" => child(orders, roles::produce),
+        Some((role, orders)) if role == "operate" => child(orders, roles::operate),
         _ => Request::parse().and_then(|request| run(&request)),
     };
     match outcome {

@@ -1,15 +1,21 @@
-//! What the child processes do: work, or enqueue.
+//! What the child processes do: work, enqueue, or operate.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
-use taskx::{App, Event};
-use taskx_core::config::Config;
+use taskx::{
+    Actor, App, Event, JobState,
+    inspect::{Inspect, JobFilter, Page},
+};
+use taskx_core::{config::Config, error::chain};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     engine::Engine,
-    tasks::{self, Journal},
+    tasks::{self, Chore, Journal},
 };
 
 /// What a child is told by its command line, in this order.
@@ -46,7 +52,10 @@ async fn app(orders: &Orders, lease: Duration) -> Result<App> {
         .debug(false)
         .subscribe(move |event| match event {
             Event::Rescued { jobs, .. } => journal.note_rescued(jobs),
-            Event::Trouble { .. } => journal.note_trouble(),
+            Event::Trouble { error, .. } => {
+                journal.note_trouble();
+                journal.note_refusal(error);
+            }
             _ => {}
         })
         .state(Journal::open(&orders.journal)?);
@@ -70,7 +79,8 @@ pub(crate) fn work(orders: &Orders) -> Result<()> {
 /// How many enqueue at once in a producer.
 const CALLERS: u64 = 4;
 
-/// A producer: `T n` before each enqueue, then `A n` if it was acknowledged, else `U n`.
+/// A producer: `T n` before each enqueue, then `A n <microseconds it took>` if it was acknowledged,
+/// else `U n`.
 pub(crate) fn produce(orders: &Orders) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -84,9 +94,15 @@ pub(crate) fn produce(orders: &Orders) -> Result<()> {
                 let journal = Journal::open(&orders.journal)?;
                 for n in (orders.number + caller..).step_by(4) {
                     journal.note(&format!("T {n}"));
+                    let began = Instant::now();
                     match tasks::enqueue(orders.engine, n, &queue).await {
-                        Ok(_) => journal.note(&format!("A {n}")),
-                        Err(_) => journal.note(&format!("U {n}")),
+                        Ok(_) => {
+                            journal.note(&format!("A {n} {}", began.elapsed().as_micros()));
+                        }
+                        Err(error) => {
+                            journal.note(&format!("U {n}"));
+                            journal.note_refusal(&chain(&error));
+                        }
                     }
                     tokio::time::sleep(Duration::from_millis(n * 13 % 60)).await;
                 }
@@ -99,4 +115,49 @@ pub(crate) fn produce(orders: &Orders) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// One who operates as the command line does: with an App of its own each time.
+pub(crate) fn operate(orders: &Orders) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let journal = Journal::open(&orders.journal)?;
+    runtime.block_on(async {
+        let mut end = signal(SignalKind::terminate())?;
+        loop {
+            match operate_once(orders).await {
+                Ok(()) => journal.note("O"),
+                Err(error) => journal.note_refusal(&format!("{error:#}")),
+            }
+            // Ends between two rounds only: no queue is left paused.
+            tokio::select! {
+                _ = end.recv() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+    })
+}
+
+/// Looks, holds a queue up for a moment, and enqueues, cancels and retries jobs of its own: what is
+/// done to those is not in the ledger.
+async fn operate_once(orders: &Orders) -> Result<()> {
+    let app = app(orders, Duration::from_secs(30)).await?;
+    let (queue, by) = (app.queue(), Actor("chaos".to_owned()));
+    queue.list(&JobFilter::default(), Page { before: None, limit: 50 }).await?;
+    queue.count().await?;
+    queue.pause("work", "chaos", &by).await?;
+    queue.resume("work", &by).await?;
+    Chore::apply().to(queue).await?;
+    let later = Chore::apply().delay(Duration::from_secs(3_600)).to(queue).await?;
+    queue.cancel(later.id(), &by).await?;
+    let filter = JobFilter {
+        states: vec![JobState::Discarded],
+        tasks: vec![Chore::NAME.to_owned()],
+        ..JobFilter::default()
+    };
+    let failed = queue.list(&filter, Page { before: None, limit: 2 }).await?;
+    let failed: Vec<_> = failed.iter().map(|job| job.id).collect();
+    queue.retry(&failed, &by).await?;
+    app.shutdown().await?;
+    Ok(())
 }

@@ -4,7 +4,9 @@ mod clock;
 mod cut;
 mod disk;
 mod kill;
+mod mixed;
 mod poison;
+mod readonly;
 mod restart;
 mod silent;
 mod stop;
@@ -25,6 +27,8 @@ pub(crate) struct Size {
     pub(crate) terminations: usize,
     pub(crate) cuts: usize,
     pub(crate) outage: Duration,
+    /// How long several kinds of processes share one file.
+    pub(crate) mixed: Duration,
     /// Every kind of poison, every disk; and a missed figure fails the run.
     pub(crate) everything: bool,
 }
@@ -39,6 +43,7 @@ impl Size {
         terminations: 20,
         cuts: 20,
         outage: Duration::from_secs(5),
+        mixed: Duration::from_secs(8),
         everything: false,
     };
 
@@ -51,6 +56,7 @@ impl Size {
         terminations: 500,
         cuts: 200,
         outage: Duration::from_secs(45),
+        mixed: Duration::from_secs(600),
         everything: true,
     };
 }
@@ -89,7 +95,7 @@ impl Outcome {
 type Scenario = fn(Engine, Size, u64) -> Result<Option<Outcome>>;
 
 /// Every scenario by its name. `None` where an engine has no such thing.
-pub(crate) const ALL: [(&str, Scenario); 12] = [
+pub(crate) const ALL: [(&str, Scenario); 14] = [
     ("kill", kill::kill),
     ("stop", stop::stop),
     ("term", stop::term),
@@ -97,7 +103,9 @@ pub(crate) const ALL: [(&str, Scenario); 12] = [
     ("terminate", cut::terminate),
     ("cut", cut::cut),
     ("outage", cut::outage),
+    ("readonly", readonly::readonly),
     ("disk", disk::full),
+    ("mixed", mixed::mixed),
     ("poison", poison::poison),
     ("silent", silent::silent),
     ("clock", clock::worker),

@@ -53,6 +53,12 @@ impl Journal {
         self.note(&format!("X {} {}", process::id(), micros()));
     }
 
+    /// `F <pid> <message>`: what a user of this process was told instead of being served.
+    pub(crate) fn note_refusal(&self, message: &str) {
+        let message = message.split_whitespace().collect::<Vec<_>>().join("_");
+        self.note(&format!("F {} {message}", process::id()));
+    }
+
     /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <worker> <microseconds>`.
     fn run(&self, what: char, n: u64, ctx: &Ctx) {
         let (id, fence, pid, worker) = (ctx.id(), ctx.fence(), process::id(), ctx.worker());
@@ -145,6 +151,12 @@ pub(crate) fn beat(journal: &Journal, ctx: &Ctx) {
     }
 }
 
+/// What an operator cancels and retries: it never succeeds.
+#[task(queue = "chores", max_attempts = 1)]
+pub(crate) fn chore() -> Result<(), std::fmt::Error> {
+    Err(std::fmt::Error)
+}
+
 /// What must not take its neighbours with it.
 #[task(queue = "work", backoff = "100ms", timeout = "30s")]
 pub(crate) fn poison(how: String, journal: &Journal, ctx: &Ctx) {
@@ -199,13 +211,13 @@ fn deeper(frame: &[u64; 64], left: u64) -> u64 {
 }
 
 /// The names of the tasks that a worker of this engine can run.
-pub(crate) fn names(engine: Engine) -> [&'static str; 6] {
+pub(crate) fn names(engine: Engine) -> [&'static str; 7] {
     let pay = match engine {
         Engine::Sqlite => PaySqlite::NAME,
         Engine::Postgres => PayPostgres::NAME,
         Engine::Mysql => PayMysql::NAME,
     };
-    [Work::NAME, Toil::NAME, pay, Beat::NAME, Poison::NAME, Hog::NAME]
+    [Work::NAME, Toil::NAME, pay, Beat::NAME, Chore::NAME, Poison::NAME, Hog::NAME]
 }
 
 /// Enqueues job `n`; most are small, a few last long enough to be caught.

@@ -75,6 +75,12 @@ impl Process {
             thread::sleep(Duration::from_millis(2));
         }
     }
+
+    /// Tells it to end, and waits for it.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.signal(Signal::TERM);
+        self.wait(Duration::from_secs(30)).map(drop)
+    }
 }
 
 impl Drop for Process {
@@ -218,6 +224,17 @@ impl World {
             self.producers.push(self.spawn("produce", self.next_number)?);
         }
         Ok(())
+    }
+
+    /// Starts one who operates the queue.
+    pub(crate) fn operator(&self) -> Result<Process> {
+        self.spawn("operate", 0)
+    }
+
+    /// Whether no process has ended.
+    pub(crate) fn all_alive(&mut self) -> bool {
+        let mut processes = self.workers.iter_mut().chain(&mut self.producers);
+        processes.all(|process| process.ended().is_none())
     }
 
     /// Kills a worker as the kernel would.
