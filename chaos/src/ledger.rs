@@ -264,17 +264,26 @@ impl Ledger {
                 continue;
             }
             let later = runs.get(run.job.as_str()).into_iter().flatten();
-            let next =
-                later.filter(|next| next.at > *died && next.pid != run.pid).map(|next| next.at);
+            let next = later.filter(|next| next.at > run.at && next.fence > run.fence);
+            let Some(next) = next.map(|next| next.at).min() else {
+                verdict.violations.push(format!("job {} never ran again", run.job));
+                continue;
+            };
             let redriven = deeds.redriven.get(&run.job);
-            match next.min() {
-                Some(at) if redriven.is_some_and(|when| (*died..at).contains(when)) => {
-                    verdict.quarantined += 1;
-                }
-                Some(at) => verdict.redelivered.push(span(*died, at)),
-                None => verdict.violations.push(format!("job {} never ran again", run.job)),
-            }
             let told = self.rescued.get(&run.job).into_iter().flatten().copied();
+            if next <= *died {
+                // Not the death ended it: its transaction failed, and the job was tried again.
+                if told.clone().any(|at| (run.at..next).contains(&at)) {
+                    let job = &run.job;
+                    verdict.violations.push(format!("job {job} was stolen from a live worker"));
+                }
+                continue;
+            }
+            if redriven.is_some_and(|when| (*died..next).contains(when)) {
+                verdict.quarantined += 1;
+            } else {
+                verdict.redelivered.push(span(*died, next));
+            }
             verdict.taken_back.extend(told.filter(|at| at > died).min().map(|at| span(*died, at)));
         }
         verdict.redelivered.sort_unstable();
@@ -409,6 +418,14 @@ mod tests {
         deeds.redriven.insert(id.to_string(), 1_600_000);
         let verdict = read(&text).verify(&jobs, &[], &deeds);
         assert_eq!((verdict.redelivered.len(), verdict.quarantined), (0, 1));
+        let failed = text.replace("1 7 a 100", "1 7 a 50").replace("17001", "1");
+        let death = Death { pid: 7, at: 5_000 };
+        let later = Deeds { deaths: vec![death], ..Deeds::default() };
+        let verdict = read(&failed).verify(&jobs, &[], &later);
+        assert!(verdict.violations.is_empty() && verdict.redelivered.is_empty(), "{verdict:?}");
+        let stolen = format!("{failed}R {id} 60\n");
+        let verdict = read(&stolen).verify(&jobs, &[], &later);
+        assert_eq!(verdict.violations.len(), 1, "stolen: {verdict:?}");
         let never = format!("T 1\nA 1 9\nS 1 {id} 1 7 a 100\n");
         let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &deeds);
         assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");
