@@ -310,6 +310,8 @@ impl Server {
     /// When the server cannot be signalled.
     pub fn kill(&mut self) -> Result<()> {
         let Some(child) = &self.child else { return Ok(()) };
+        // Held first: a backend that it begets after the look would live on and keep its memory.
+        kill_process(Pid::from_child(child), Signal::STOP)?;
         let family = home::children_of(child.id());
         self.end(Signal::KILL)?;
         for member in family {
