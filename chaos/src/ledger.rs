@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
     pub(crate) begun: Vec<Run>,
     /// Job, fence and worker of each.
     ended: HashSet<(String, i64, String)>,
+    /// The same of each that failed, or that its worker gave up.
+    quit: HashSet<(String, i64, String)>,
     pub(crate) poisoned: Vec<Run>,
     /// When a worker told that it took a job back from a dead one.
     rescued: HashMap<String, Vec<u128>>,
@@ -116,6 +118,7 @@ impl Ledger {
                     match *what {
                         "S" => ledger.begun.push(run),
                         "E" => drop(ledger.ended.insert((run.job, run.fence, run.worker))),
+                        "Q" => drop(ledger.quit.insert((run.job, run.fence, run.worker))),
                         _ => ledger.poisoned.push(run),
                     }
                 }
@@ -260,7 +263,8 @@ impl Ledger {
             deeds.deaths.iter().map(|death| (death.pid, death.at)).collect();
         for run in &self.begun {
             let Some(died) = dead.get(&run.pid) else { continue };
-            if self.ended.contains(&(run.job.clone(), run.fence, run.worker.clone())) {
+            let key = (run.job.clone(), run.fence, run.worker.clone());
+            if self.ended.contains(&key) || self.quit.contains(&key) {
                 continue;
             }
             let later = runs.get(run.job.as_str()).into_iter().flatten();
@@ -269,16 +273,13 @@ impl Ledger {
                 verdict.violations.push(format!("job {} never ran again", run.job));
                 continue;
             };
-            let redriven = deeds.redriven.get(&run.job);
-            let told = self.rescued.get(&run.job).into_iter().flatten().copied();
             if next <= *died {
-                // Not the death ended it: its transaction failed, and the job was tried again.
-                if told.clone().any(|at| (run.at..next).contains(&at)) {
-                    let job = &run.job;
-                    verdict.violations.push(format!("job {job} was stolen from a live worker"));
-                }
+                let job = &run.job;
+                verdict.violations.push(format!("job {job} was stolen from a live worker"));
                 continue;
             }
+            let redriven = deeds.redriven.get(&run.job);
+            let told = self.rescued.get(&run.job).into_iter().flatten().copied();
             if redriven.is_some_and(|when| (*died..next).contains(when)) {
                 verdict.quarantined += 1;
             } else {
@@ -418,14 +419,12 @@ mod tests {
         deeds.redriven.insert(id.to_string(), 1_600_000);
         let verdict = read(&text).verify(&jobs, &[], &deeds);
         assert_eq!((verdict.redelivered.len(), verdict.quarantined), (0, 1));
-        let failed = text.replace("1 7 a 100", "1 7 a 50").replace("17001", "1");
-        let death = Death { pid: 7, at: 5_000 };
-        let later = Deeds { deaths: vec![death], ..Deeds::default() };
+        let later = Deeds { deaths: vec![Death { pid: 7, at: 1_800_000 }], ..Deeds::default() };
+        let verdict = read(&text).verify(&jobs, &[], &later);
+        assert_eq!(verdict.violations.len(), 1, "stolen: {verdict:?}");
+        let failed = format!("{text}Q 1 {id} 1 7 a 110\n");
         let verdict = read(&failed).verify(&jobs, &[], &later);
         assert!(verdict.violations.is_empty() && verdict.redelivered.is_empty(), "{verdict:?}");
-        let stolen = format!("{failed}R {id} 60\n");
-        let verdict = read(&stolen).verify(&jobs, &[], &later);
-        assert_eq!(verdict.violations.len(), 1, "stolen: {verdict:?}");
         let never = format!("T 1\nA 1 9\nS 1 {id} 1 7 a 100\n");
         let verdict = read(&never).verify(&[job(id, 1, "work", 1)], &[], &deeds);
         assert_eq!(verdict.violations.len(), 2, "never again, and completed without a run");

@@ -59,10 +59,41 @@ impl Journal {
         self.note(&format!("F {} {message}", process::id()));
     }
 
-    /// `S` a run begins, `E` it ends: `S <n> <job> <fence> <pid> <worker> <microseconds>`.
+    /// A run begins.
+    fn begin<'j>(&'j self, n: u64, ctx: &'j Ctx) -> UnderWay<'j> {
+        self.run('S', n, ctx);
+        UnderWay { journal: self, n, ctx, ended: false }
+    }
+
+    /// `S` a run begins, `E` it ends, `Q` it is quit: `S <n> <job> <fence> <pid> <worker>
+    /// <microseconds>`.
     fn run(&self, what: char, n: u64, ctx: &Ctx) {
         let (id, fence, pid, worker) = (ctx.id(), ctx.fence(), process::id(), ctx.worker());
         self.note(&format!("{what} {n} {id} {fence} {pid} {worker} {}", micros()));
+    }
+}
+
+/// A run that ends, or that is quit where this is dropped before: by an error, or because its worker may
+/// not go on. What a killed process has under way says neither.
+struct UnderWay<'j> {
+    journal: &'j Journal,
+    n: u64,
+    ctx: &'j Ctx,
+    ended: bool,
+}
+
+impl UnderWay<'_> {
+    fn end(mut self) {
+        self.journal.run('E', self.n, self.ctx);
+        self.ended = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.journal.run('Q', self.n, self.ctx);
+        }
     }
 }
 
@@ -81,17 +112,17 @@ pub(crate) fn micros() -> u128 {
 /// Work whose effect is outside the database: it may be done again.
 #[task(queue = "work", backoff = "100ms")]
 pub(crate) async fn work(n: u64, millis: u64, journal: &Journal, ctx: &Ctx) {
-    journal.run('S', n, ctx);
+    let run = journal.begin(n, ctx);
     tokio::time::sleep(Duration::from_millis(millis)).await;
-    journal.run('E', n, ctx);
+    run.end();
 }
 
 /// The same on the blocking pool.
 #[task(queue = "work", backoff = "100ms")]
 fn toil(n: u64, millis: u64, journal: &Journal, ctx: &Ctx) {
-    journal.run('S', n, ctx);
+    let run = journal.begin(n, ctx);
     std::thread::sleep(Duration::from_millis(millis));
-    journal.run('E', n, ctx);
+    run.end();
 }
 
 const PAY: &str = "INSERT INTO effects (n, job, fence) VALUES (?, ?, ?)";
@@ -114,9 +145,9 @@ fn pay_sqlite(
     journal: &Journal,
     ctx: &Ctx,
 ) -> QueryResult<()> {
-    journal.run('S', n, ctx);
+    let run = journal.begin(n, ctx);
     payment!(PAY, n, ctx).execute(conn)?;
-    journal.run('E', n, ctx);
+    run.end();
     Ok(())
 }
 
@@ -128,18 +159,18 @@ async fn pay_postgres(
     journal: &Journal,
     ctx: &Ctx,
 ) -> QueryResult<()> {
-    journal.run('S', n, ctx);
+    let run = journal.begin(n, ctx);
     diesel_async::RunQueryDsl::execute(payment!(PAY_POSTGRES, n, ctx), conn).await?;
-    journal.run('E', n, ctx);
+    run.end();
     Ok(())
 }
 
 /// The same on MySQL, in a plain fn.
 #[task(queue = "pay", backoff = "100ms")]
 fn pay_mysql(n: u64, conn: &mut MysqlConn, journal: &Journal, ctx: &Ctx) -> QueryResult<()> {
-    journal.run('S', n, ctx);
+    let run = journal.begin(n, ctx);
     payment!(PAY, n, ctx).execute(conn)?;
-    journal.run('E', n, ctx);
+    run.end();
     Ok(())
 }
 

@@ -118,17 +118,13 @@ pub(crate) fn chaos(
     permission: Permission,
     orders: &[OsString],
 ) -> Result<()> {
-    let is_full = orders.iter().any(|word| word == "--full");
-    if is_full {
+    let program = if orders.iter().any(|word| word == "--full") {
         prerequisites::faults(interrupt, permission)?;
-    } else {
-        prerequisites::servers(interrupt, permission)?;
-    }
-    let program = if is_full {
         let build = ["build", "--quiet", "--release", "--package", CHAOS];
         interrupt.run(&mut workspace.cargo(build)).and_then(succeeded)?;
         workspace.program("release", CHAOS)
     } else {
+        prerequisites::servers(interrupt, permission)?;
         // With the features of `test`: Diesel is not compiled twice.
         let build =
             ["build", "--quiet", "--workspace", "--all-features", "--tests", "--bin", CHAOS];
