@@ -1,6 +1,7 @@
 //! The chores of taskx: `cargo xtask CHORE`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
 mod counts;
 mod engines;
 mod gate;
@@ -39,10 +40,12 @@ cargo xtask newcomer
     Compiles and runs the README's first program as a package of its own outside the workspace.
 cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
     Kills, stops, cuts and fills what taskx runs on, and counts what is lost.
+cargo xtask bench [ARGUMENTS]
+    Measures speed against plain SQL, on servers whose commits wait for the disk (see --help there).
 cargo xtask deny
     Licences and sources of the dependencies, by cargo-deny, which is compiled where it is missing.
 cargo xtask ci [--install | --no-install]
-    All of these but db, of chaos only kill and restart, and each feature alone.
+    All of these but db and bench, of chaos only kill and restart, and each feature alone.
 
     --install      install missing Debian packages, through sudo unless run by root
     --no-install   install nothing; by default root does and others do not
@@ -125,10 +128,15 @@ impl Request {
 fn chore(interrupt: &Interrupt) -> Result<()> {
     let workspace = Workspace::find()?;
     let words: Vec<OsString> = env::args_os().skip(1).collect();
-    if let Some((first, orders)) = words.split_first()
-        && first == "chaos"
-    {
-        return gate::chaos(&workspace, interrupt, Permission::WhenRoot, orders);
+    // Programs of their own, with options of their own.
+    match words.split_first() {
+        Some((first, orders)) if first == "chaos" => {
+            return gate::chaos(&workspace, interrupt, Permission::WhenRoot, orders);
+        }
+        Some((first, orders)) if first == "bench" => {
+            return bench::bench(&workspace, interrupt, Permission::WhenRoot, orders);
+        }
+        _ => {}
     }
     let Request { chore, durability, options } = Request::parse(words)?;
     match chore.as_deref() {

@@ -1,0 +1,10 @@
+//! Enqueue from 64 tasks at once, each awaiting its own durable commit.
+
+use taskx_measure::Work;
+
+use super::Case;
+
+pub(super) fn cases(size: &dyn Fn(u64) -> u64) -> Vec<Case> {
+    let case = Case::new("64 callers", Work::Callers { jobs: size(20_000), callers: 64 });
+    vec![case.clone().raw(), case.at_least(0.65, "raw 64 callers")]
+}

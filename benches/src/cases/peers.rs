@@ -1,0 +1,73 @@
+//! The same cases run by other job queues, each a program of its own (`benches/peers`), and what
+//! taskx means to reach beside them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use taskx_measure::{Handler, Setting, Side, Work};
+
+use super::{Bar, Case, Program, drain, fill, newcomer};
+use crate::site::Engine;
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) engine: Engine,
+    pub(crate) path: PathBuf,
+}
+
+impl Peer {
+    /// Reads `NAME:ENGINE:PATH`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let (name, rest) = text.split_once(':').context("a peer is NAME:ENGINE:PATH")?;
+        let (engine, path) = rest.split_once(':').context("a peer is NAME:ENGINE:PATH")?;
+        Ok(Self { name: name.to_owned(), engine: engine.parse()?, path: path.into() })
+    }
+
+    fn case(&self, name: &str, work: Work) -> Case {
+        let case = Case::new(format!("{}: {name}", self.name), work);
+        Case { program: Program::Peer(self.path.clone()), ..case }
+    }
+}
+
+/// "At least so often the peer's rate": the case of taskx, the engine, the peer, the case of the
+/// peer, the factor.
+const GOALS: &[(&str, Engine, &str, &str, f64)] = &[
+    ("64 callers", Engine::Sqlite, "effectum", "64 callers", 2.0),
+    ("bulk", Engine::Sqlite, "effectum", "bulk", 2.0),
+    ("drain 200k forgotten", Engine::Sqlite, "effectum", "drain 200k best", 4.0),
+    ("drain 200k best", Engine::Sqlite, "effectum", "drain 200k best", 3.5),
+    ("one by one", Engine::Postgres, "underway", "one by one", 1.2),
+    ("64 callers", Engine::Postgres, "fang", "64 callers", 8.0),
+    ("bulk", Engine::Postgres, "underway", "bulk", 2.5),
+    ("drain 200k forgotten", Engine::Postgres, "graphile_worker", "drain 200k best", 2.0),
+    ("drain 200k best", Engine::Postgres, "graphile_worker", "drain 200k best", 1.6),
+];
+
+/// The cases of the peers on an engine; the goals are set to those of taskx.
+pub(crate) fn add(cases: &mut Vec<Case>, engine: Engine, peers: &[Peer], share: u64) {
+    let size = |jobs: u64| (jobs / share).max(100);
+    let here = || peers.iter().filter(|peer| peer.engine == engine);
+    for (case, of, peer, against, least) in GOALS {
+        let measured = *of == engine && here().any(|one| one.name == *peer);
+        for case in cases.iter_mut().filter(|one| measured && one.name == *case) {
+            case.bars.push(Bar { against: format!("{peer}: {against}"), least: *least });
+        }
+    }
+    for peer in here() {
+        let nothing = Handler::Nothing;
+        let drained = |name: &str, jobs, setting| {
+            peer.case(name, drain(jobs, setting)).before(fill(jobs, nothing))
+        };
+        cases.extend([
+            peer.case("one by one", Work::OneByOne { jobs: size(2_000) }),
+            peer.case("64 callers", Work::Callers { jobs: size(20_000), callers: 64 }),
+            peer.case("bulk", Work::Bulk { jobs: size(100_000) }),
+            drained("drain 20k at 10", size(20_000), newcomer(10)).stopped_early(),
+            drained("drain 20k best", size(20_000), Setting::Best).stopped_early(),
+            drained("drain 200k best", size(200_000), Setting::Best).stopped_early(),
+            peer.case("latency", Work::Latency { jobs: size(500), side: Side::Both }),
+        ]);
+    }
+}

@@ -1,1 +1,0 @@
-//! The benches of taskx; each file beside this one is a target of its own.
