@@ -97,6 +97,7 @@ struct Request {
     payload: usize,
     json: Option<PathBuf>,
     list: bool,
+    help: bool,
     peers: Vec<Peer>,
 }
 
@@ -110,6 +111,7 @@ impl Request {
             payload: 100,
             json: None,
             list: false,
+            help: false,
             peers: Vec::new(),
         };
         let mut parser = Parser::from_args(words);
@@ -125,6 +127,7 @@ impl Request {
                     request.peers.push(Peer::parse(&parser.value()?.string()?)?);
                 }
                 Arg::Long("list") => request.list = true,
+                Arg::Long("help") => request.help = true,
                 other => bail!("{}\n\n{HELP}", other.unexpected()),
             }
         }
@@ -150,6 +153,10 @@ impl Request {
 }
 
 async fn bench(request: &Request) -> Result<()> {
+    if request.help {
+        print!("{HELP}");
+        return Ok(());
+    }
     let mut runs: Vec<Run> = Vec::new();
     let mut fine = true;
     for &engine in &request.engines {

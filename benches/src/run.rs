@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use taskx_measure::{Measured, Order, Side, Work, latencies};
+use taskx_measure::{Measured, Order, Side, Work, drive::REST, latencies};
 
 use crate::{
     cases::{Beside, Case, Program},
@@ -73,12 +73,32 @@ async fn one(engine: Engine, case: &Case, pair: usize, payload: usize) -> Result
         maker.run(&order(work))?;
     }
     database.settle().await?;
-    let before = database.counters().await?;
-    let measured = measure(case, &order)?;
-    let server = database.counters().await?.since(&before);
+    let (measured, server) = match case.work {
+        Work::Idle { lasts } => idle(case, &order, &mut database, lasts).await?,
+        _ => {
+            let before = database.counters().await?;
+            let measured = measure(case, &order)?;
+            (measured, database.counters().await?.since(&before))
+        }
+    };
     drop(snapshot);
     database.remove().await?;
     Ok(Run { engine, case: case.name.clone(), pair, measured, server })
+}
+
+/// A worker that waits. What its start and its end ask of the server is not counted.
+async fn idle(
+    case: &Case,
+    order: &impl Fn(&Work) -> Order,
+    database: &mut Database,
+    lasts: Duration,
+) -> Result<(Measured, Counters)> {
+    let worker = case.program.start(&order(&case.work))?;
+    tokio::time::sleep(REST + REST / 2).await;
+    let before = database.counters().await?;
+    tokio::time::sleep(lasts).await;
+    let server = database.counters().await?.since(&before);
+    Ok((end(worker)?, server))
 }
 
 fn measure(case: &Case, order: &impl Fn(&Work) -> Order) -> Result<Measured> {

@@ -26,6 +26,9 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// How long the last jobs of a drain may take to be recorded after the last handler has run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long an idle worker is left alone before and after it is measured.
+pub const REST: Duration = Duration::from_secs(10);
+
 /// How many handlers have run in this process.
 static RAN: AtomicU64 = AtomicU64::new(0);
 
@@ -302,10 +305,12 @@ async fn pause(order: u64) {
 
 async fn idle<C: Contestant>(contestant: &C, lasts: Duration) -> Result<Measured> {
     let worker = contestant.start(Setting::Default { concurrency: 10 }).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(REST).await;
     let watch = Stopwatch::start();
     tokio::time::sleep(lasts).await;
     let measured = watch.stop(0);
+    // Whoever looks at the server meanwhile began a little later.
+    tokio::time::sleep(REST).await;
     contestant.stop(worker).await?;
     Ok(measured)
 }

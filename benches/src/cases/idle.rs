@@ -7,6 +7,6 @@ use taskx_measure::Work;
 use super::Case;
 
 pub(super) fn cases(share: u64) -> Vec<Case> {
-    let lasts = Duration::from_secs((20 / share).max(5));
+    let lasts = Duration::from_secs((30 / share).max(5));
     vec![Case::new("idle", Work::Idle { lasts }).most_pairs(1)]
 }
