@@ -16,6 +16,13 @@ macro_rules! counts {
             $($(#[$doc])* pub $name: u64,)*
         }
 
+        impl AttemptCounts {
+            /// All of them.
+            pub(super) fn total(&self) -> u64 {
+                [$(self.$name),*].iter().sum()
+            }
+        }
+
         impl AddAssign for AttemptCounts {
             fn add_assign(&mut self, other: Self) {
                 $(self.$name += other.$name;)*

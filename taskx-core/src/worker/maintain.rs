@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{claim::Trouble, shared::Shared};
+use super::{
+    claim::Trouble,
+    pace::{Glance, Pace},
+    shared::Shared,
+};
 use crate::{
     error::Result,
     store::{Wake, WakeSource},
@@ -136,14 +140,12 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     }
 }
 
-const POLL_BUSY: Duration = Duration::from_millis(25);
-const POLL_IDLE: Duration = Duration::from_secs(1);
-
 async fn poll(shared: &Shared) {
-    let mut pause = POLL_BUSY;
+    let mut pace = Pace::new(Instant::now());
     loop {
+        let ended = shared.counters.read().total();
+        let pause = pace.next(Instant::now(), Glance { ended, is_idle: shared.is_idle() });
         tokio::time::sleep(pause.mul_f64(0.9 + fastrand::f64() * 0.2)).await;
-        pause = if shared.is_idle() { (pause * 2).min(POLL_IDLE) } else { POLL_BUSY };
         shared.signal.mark_all();
     }
 }

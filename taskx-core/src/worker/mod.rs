@@ -19,6 +19,7 @@ mod haste;
 mod lane;
 mod lease;
 mod maintain;
+mod pace;
 mod rescue;
 mod running;
 mod schedule;
