@@ -5,6 +5,7 @@
 //! `workers` (register, renew, rescue, retire), `upkeep` (promote, park, prune), `schedules`,
 //! `inspect` (what is asked), `operate` (what operators change).
 
+mod alike;
 mod backend;
 mod busy;
 mod claim;

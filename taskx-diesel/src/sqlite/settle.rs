@@ -13,6 +13,7 @@ use taskx_core::{
     store::Settled,
 };
 
+use super::alike;
 use crate::{
     schema::sql_types::{TaskxId, TaskxTime},
     settlement::{FailureRow, Place, Plan},
@@ -148,7 +149,13 @@ pub(super) fn settle<C>(
 where
     C: LoadConnection<Backend = Sqlite>,
 {
-    batch.iter().map(|settlement| settle_one(conn, now, settlement)).collect()
+    let alike = alike::settle(conn, now, batch)?;
+    let each = batch.iter().zip(alike);
+    each.map(|(settlement, is_settled)| match is_settled {
+        true => Ok(Settled::Done),
+        false => settle_one(conn, now, settlement),
+    })
+    .collect()
 }
 
 /// Settles one attempt.

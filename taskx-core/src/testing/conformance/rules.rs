@@ -377,6 +377,7 @@ macro_rules! conformance {
                 a_stranger_settles_nothing
                 a_waiting_job_is_not_settled
                 a_lost_settlement_harms_no_other
+                a_large_batch_settles_each_by_itself
                 a_repeated_end_is_already_written
                 an_end_of_another_claim_is_lost
                 a_repeated_return_is_already_written

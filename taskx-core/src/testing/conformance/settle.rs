@@ -209,6 +209,36 @@ pub async fn a_lost_settlement_harms_no_other(store: &dyn Store) {
     assert_eq!(total(store, JobState::Running).await, 3);
 }
 
+/// In a batch that is large enough for shortcuts each settlement stands for itself too: of another
+/// fence, of another owner, of no job, settled before, settled twice.
+pub async fn a_large_batch_settles_each_by_itself(store: &dyn Store) {
+    inserted(store, 200).await;
+    let owner = worker(store).await;
+    let held = claim(store, owner, 200).await;
+    let end = |job| settlement(job, Outcome::Completed(None));
+    assert_eq!(settle_as(store, end(&held[7])).await, Settled::Done);
+    let mut batch: Vec<_> = held.iter().map(end).collect();
+    let mut expected = vec![Settled::Done; 200];
+    expected[7] = Settled::Already;
+    batch[20].fence += 1;
+    batch[40].owner = WorkerId::new();
+    batch[60].id = JobId::new();
+    (expected[20], expected[40], expected[60]) = (Settled::Lost, Settled::Lost, Settled::Lost);
+    batch[80].outcome = Outcome::Completed(Some("1".to_owned()));
+    batch[100].retention = None;
+    batch[120].outcome = retry(HOUR);
+    batch.push(end(&held[140]));
+    expected.push(Settled::Already);
+    assert_eq!(store.settle(&batch).await.unwrap(), expected);
+    assert_eq!(total(store, JobState::Completed).await, 200 - 3 - 2);
+    assert_eq!(total(store, JobState::Running).await, 3);
+    assert_eq!(total(store, JobState::Retryable).await, 1);
+    for at in [20, 40, 60] {
+        assert_eq!(state(store, held[at].id).await, JobState::Running);
+    }
+    assert_eq!(find(store, held[80].id).await.result.as_deref(), Some("1"));
+}
+
 /// A finished job that is settled again by its owner was settled already; it stays as it is.
 pub async fn a_repeated_end_is_already_written(store: &dyn Store) {
     for (outcome, ended) in endings() {
