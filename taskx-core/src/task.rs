@@ -400,6 +400,10 @@ pub fn accepts<T: Task>(payload: &str) -> Result<()> {
 
 /// Reads arguments or a result, and says at which path they do not fit.
 pub(crate) fn decode<A: DeserializeOwned>(text: &str) -> Result<A> {
+    // To keep the path in mind doubles the cost, so it is asked for only where there is one to tell.
+    if let Ok(read) = serde_json::from_str(text) {
+        return Ok(read);
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|e| {
         let path = e.path().to_string();
