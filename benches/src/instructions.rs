@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, env, path::Path, process::Command};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use taskx_measure::{Handler, Order, Setting, Work};
 
 use crate::site::{Database, Engine};
@@ -89,10 +89,13 @@ async fn count(case: &Case, jobs: u64) -> Result<u64> {
     valgrind.arg(env::current_exe()?);
     let told = run(valgrind, &order((case.work)(jobs)))?;
     database.remove().await?;
-    let Some(count) = told.lines().find_map(|line| line.split_once("I refs:")) else {
-        bail!("valgrind counted nothing:\n{told}");
-    };
-    Ok(count.1.trim().replace(',', "").parse()?)
+    // `==1234== I   refs:      31,543,366`
+    let counted = told.lines().find_map(|line| {
+        let (kind, count) = line.split_once("refs:")?;
+        kind.trim_end().ends_with(" I").then_some(count)
+    });
+    let counted = counted.with_context(|| format!("valgrind counted nothing:\n{told}"))?;
+    Ok(counted.trim().replace(',', "").parse()?)
 }
 
 /// Runs a program to its end; gives what it told on its second channel.

@@ -40,8 +40,9 @@ cargo xtask newcomer
     Compiles and runs the README's first program as a package of its own outside the workspace.
 cargo xtask chaos [--full] [--engine NAME]... [--only SCENARIO]... [--seed N]
     Kills, stops, cuts and fills what taskx runs on, and counts what is lost.
-cargo xtask bench [ARGUMENTS]
-    Measures speed against plain SQL, on servers whose commits wait for the disk (see --help there).
+cargo xtask bench [--peers] [ARGUMENTS]
+    Measures speed against plain SQL, on servers whose commits wait for the disk; with --peers
+    against other job queues too. ARGUMENTS go to the bench, which explains them by --help.
 cargo xtask deny
     Licences and sources of the dependencies, by cargo-deny, which is compiled where it is missing.
 cargo xtask ci [--install | --no-install]
