@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use diesel::{QueryResult, connection::LoadConnection, pg::Pg};
-use diesel_async::AsyncConnectionCore;
+use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
+use futures_util::{FutureExt, future::BoxFuture};
 use taskx_core::{
     job::{JobExtras, NewJob, RunAt},
     store::Inserted,
@@ -80,10 +81,33 @@ impl<'a> Batch<'a> {
         Ok(stored.into_iter().collect())
     }
 
+    /// [`insert`](Self::insert), and tells the listeners, in a transaction of its own: within the
+    /// insert's it would hold a lock of the whole database while the commit waits for the disk. It
+    /// is sent when the jobs are there to be found, and its answer is not waited for.
+    pub(super) async fn insert_and_tell(
+        &self,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<HashSet<DbId>> {
+        use diesel_async::RunQueryDsl;
+        let stored = self.insert(conn).await?;
+        // Sent when it is first polled, since `prepare_telling` has prepared it.
+        if let Some(Err(error)) = self.notification().execute(conn).now_or_never() {
+            tracing::debug!(%error, "listeners were not told; they will poll");
+        }
+        Ok(stored)
+    }
+
     /// What tells the listeners of its queues.
     pub(super) fn notification(&self) -> Statement<NotifyQueues, (&[&'a str],)> {
         NotifyQueues::with((&self.queues,))
     }
+}
+
+/// Makes a connection ready to tell listeners without waiting for it.
+pub(super) fn prepare_telling(conn: &mut AsyncPgConnection) -> BoxFuture<'_, QueryResult<()>> {
+    use diesel_async::RunQueryDsl;
+    let none: &[&str] = &[];
+    Box::pin(async move { NotifyQueues::with((none,)).execute(conn).await.map(drop) })
 }
 
 /// The answers in the order of the jobs, from the checked ids that were stored.

@@ -35,9 +35,7 @@ use std::{any::TypeId, collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future;
+use diesel_async::RunQueryDsl;
 use taskx_core::{
     error::{Error, ErrorKind, Result},
     job::{ClaimedJob, JobId, NewJob, WorkerId},
@@ -139,18 +137,19 @@ impl Lanes {
         // The server ends a statement that takes too long; only where it does not answer at all do
         // we end the call.
         let limit = options.statement_timeout + options.connect_timeout;
-        let lane = |size, settings: &str| Lane::new(target, size, limit, settings);
+        let lane = |size, settings: &str| Lane::new(target, size, limit, settings, None);
         let soon = options.path_timeout;
         let timeout = format!("SET statement_timeout = {};", soon.as_millis());
         let soon = soon + soon.min(options.connect_timeout);
-        let quick =
-            |size, settings: &str| Lane::new(target, size, soon, format!("{timeout}{settings}"));
+        let quick = |size, settings: &str| {
+            Lane::new(target, size, soon, format!("{timeout}{settings}"), None)
+        };
         Ok(Self {
             // One only: see `claimants`.
             claim: quick(1, &format!("{PATH}{CLAIM}"))?,
             due: quick(1, &format!("{PATH}{CLAIM}"))?,
             settle: quick(2, PATH)?,
-            insert: lane(1, PATH)?,
+            insert: Lane::new(target, 1, limit, PATH, Some(insert::prepare_telling))?,
             heart: quick(2, "")?,
             general: lane(3, "")?,
             tasks: lane(options.task_connections, TASKS)?,
@@ -252,7 +251,7 @@ impl Store for PgStore {
             })
             .await?
         } else {
-            lane.run(doing, async |conn| insert_and_tell(conn, &batch).await).await?
+            lane.run(doing, async |conn| batch.insert_and_tell(conn).await).await?
         };
         Ok(insert::answers(jobs, stored))
     }
@@ -424,23 +423,6 @@ impl Store for PgStore {
             })
             .await
     }
-}
-
-/// Inserts a batch in one statement and tells the listeners in the next. Both are sent at once, each
-/// its own transaction: a notification inside the insert's would hold a lock of the whole database
-/// while the commit waits for the disk, and after it would cost a round trip.
-async fn insert_and_tell(
-    conn: &mut AsyncPgConnection,
-    batch: &insert::Batch<'_>,
-) -> QueryResult<HashSet<DbId>> {
-    let conn: &AsyncPgConnection = conn;
-    let (mut here, mut there) = (conn, conn);
-    let tell = batch.notification().execute(&mut there);
-    let (stored, told) = future::join(batch.insert(&mut here), tell).await;
-    if let Err(error) = told {
-        tracing::debug!(%error, "listeners were not told; they will poll");
-    }
-    stored
 }
 
 /// Microseconds of a one-row answer as a duration; what is past is no wait.

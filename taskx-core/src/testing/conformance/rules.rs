@@ -396,6 +396,7 @@ macro_rules! conformance {
             }
             watch(sessions) {
                 an_insert_is_told
+                what_is_told_is_there
                 a_batch_tells_of_each_queue
                 a_cancellation_is_told
                 a_resumption_is_told

@@ -10,10 +10,10 @@ use tokio::{
 
 use super::{
     Fixture,
-    steps::{QUEUE, ada, cancelled, insert, inserted, job, jobs, running, settled},
+    steps::{QUEUE, ada, cancelled, claim, insert, inserted, job, jobs, running, settled, worker},
 };
 use crate::{
-    job::NewJob,
+    job::{JobExtras, NewJob},
     store::{Store, Wake, WakeSource},
 };
 
@@ -54,6 +54,27 @@ pub async fn an_insert_is_told(db: &dyn Fixture) {
     for queue in ["reports", "it's 🦀", QUEUE] {
         insert(&*other, &NewJob { queue: queue.into(), ..job() }).await;
         wait_for(&mut wakes, &Wake::Queue(queue.to_owned())).await;
+    }
+}
+
+/// What is told is there: whoever looks then finds it, whatever the jobs carry.
+pub async fn what_is_told_is_there(db: &dyn Fixture) {
+    let (other, store) = (db.reopen().await.unwrap(), db.store());
+    let Some(mut wakes) = watching(db, &*other).await else { return };
+    let owner = worker(store).await;
+    assert_eq!(claim(store, owner, 10).await.len(), 1);
+    let tagged = || {
+        let extras = JobExtras { tags: vec!["tall".to_owned()], ..JobExtras::default() };
+        NewJob { extras: Some(Box::new(extras)), ..job() }
+    };
+    let asked = || NewJob { check_id: true, ..job() };
+    for batch in [vec![tagged()], vec![asked()], vec![tagged(), asked()], vec![job()]] {
+        let looking = async {
+            wait_for(&mut wakes, &Wake::Queue(QUEUE.to_owned())).await;
+            claim(store, owner, 10).await.len()
+        };
+        let (stored, found) = tokio::join!(other.insert(&batch), looking);
+        assert_eq!(stored.unwrap().len(), found);
     }
 }
 
