@@ -76,7 +76,7 @@ impl Contestant for Peer {
 async fn main() -> Result<()> {
     let order = taskx_measure::order()?;
     let path = Path::new(order.url.strip_prefix("sqlite://").unwrap_or(&order.url));
-    rusqlite::Connection::open(path)?.pragma_update(None, "journal_mode", "wal")?;
+    rusqlite::Connection::open(path)?.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
     let peer = Arc::new(Peer(Queue::new(path).await?));
     let measured = drive::run(Arc::clone(&peer), &order).await?;
     println!("{}", measured.to_line());
