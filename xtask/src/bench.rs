@@ -20,14 +20,12 @@ struct Peer {
     engine: &'static str,
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 5] = [
     Peer { name: "effectum", engine: "sqlite" },
-    Peer { name: "apalis_sqlite", engine: "sqlite" },
     Peer { name: "graphile_worker", engine: "postgres" },
     Peer { name: "awa", engine: "postgres" },
     Peer { name: "apalis_postgres", engine: "postgres" },
     Peer { name: "underway", engine: "postgres" },
-    Peer { name: "fang", engine: "postgres" },
 ];
 
 /// Compiles the bench, starts both servers with their default durability, runs it and ends them.
