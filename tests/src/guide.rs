@@ -25,6 +25,7 @@ pages! { "docs/src/":
     FlaskTaskX "flask-taskx.md";
     Introduction "introduction.md";
     Operating "operating.md";
+    Performance "performance.md";
     Promises "promises.md";
     QuickStart "quick-start.md";
     Retries "retries.md";
