@@ -1,6 +1,6 @@
 //! The table: medians over the pairs, and how each case stands to what it is held against.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use crate::{
     cases::{Bar, Case},
@@ -40,13 +40,13 @@ fn row(text: &mut String, case: &Case, runs: &[&Run], verdicts: &[Verdict]) {
         rates.iter().copied().fold(f64::INFINITY, f64::min),
         rates.iter().copied().fold(0.0, f64::max),
     );
-    let held: Vec<String> = verdicts.iter().map(Verdict::to_string).collect();
+    let held: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
         "| {} | {:.0} [{least:.0}..{most:.0}] | {:.1} | {:.1} | {:.0} | {:.3} | {:.2} | {:.0} | {} |",
         case.name,
-        median(rates.clone()),
+        median(rates),
         of(|run| per_job(run, run.measured.cpu * 1e6)),
         of(|run| per_job(run, run.server.cpu * 1e6)),
         of(|run| per_job(run, run.log() as f64)),
@@ -118,11 +118,11 @@ fn verdicts(case: &Case, runs: &[Run]) -> Vec<Verdict> {
     case.bars.iter().filter_map(of).collect()
 }
 
-impl Verdict {
-    fn to_string(&self) -> String {
+impl Display for Verdict {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Bar { against, least } = &self.bar;
         let word = if self.share >= *least { "ok" } else { "MISSED" };
-        format!("{:.2} × {against} (≥ {least}: {word})", self.share)
+        write!(out, "{:.2} × {against} (≥ {least}: {word})", self.share)
     }
 }
 
@@ -130,7 +130,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_unstable_by(f64::total_cmp);
     let middle = figures.len() / 2;
     match (figures.get(middle.wrapping_sub(1)), figures.get(middle)) {
-        (Some(low), Some(high)) if figures.len() % 2 == 0 => f64::midpoint(*low, *high),
+        (Some(low), Some(high)) if figures.len().is_multiple_of(2) => f64::midpoint(*low, *high),
         (_, Some(one)) => *one,
         _ => 0.0,
     }
