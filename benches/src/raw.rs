@@ -8,6 +8,7 @@ mod sqlite;
 
 use anyhow::{Result, bail};
 use taskx_measure::{Measured, Order, Work, drive::json};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::tasks::QUEUE;
@@ -32,6 +33,36 @@ impl Row {
     fn new(order: u64, payload: usize) -> Self {
         Self { id: Uuid::now_v7(), payload: json(order, payload) }
     }
+}
+
+/// A row, and who waits for its commit.
+type Waiting = (Row, oneshot::Sender<()>);
+
+/// Enqueues from so many tasks at once: each hands a row to whoever commits, and the next when that
+/// one is durable.
+async fn from_callers(
+    committer: mpsc::UnboundedSender<Waiting>,
+    payload: usize,
+    jobs: u64,
+    callers: u64,
+) -> Result<()> {
+    let mut tasks = Vec::new();
+    for caller in 0..callers {
+        let committer = committer.clone();
+        tasks.push(tokio::spawn(async move {
+            for order in (caller..jobs).step_by(usize::try_from(callers)?) {
+                let (reply, committed) = oneshot::channel();
+                committer.send((Row::new(order, payload), reply))?;
+                committed.await?;
+            }
+            anyhow::Ok(())
+        }));
+    }
+    drop(committer);
+    for task in tasks {
+        task.await??;
+    }
+    Ok(())
 }
 
 /// Does what is asked, as far as plain SQL has an answer to it.

@@ -20,6 +20,8 @@ struct Peer {
     engine: &'static str,
 }
 
+/// Those of `benches/peers` that have been run. fang and apalis_sqlite have been compiled only, and fang
+/// needs libpq.
 const PEERS: [Peer; 5] = [
     Peer { name: "effectum", engine: "sqlite" },
     Peer { name: "graphile_worker", engine: "postgres" },

@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Statement, Value, prelude::Queryable};
 use taskx_measure::{Measured, Order, Stopwatch, Work};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{BATCH, KEPT, QUEUE, Row, marks, no_such};
+use super::{BATCH, KEPT, QUEUE, Row, Waiting, from_callers, marks, no_such};
 
 /// The most rows of an insert: beyond, larger statements gain nothing.
 const ROWS: usize = 256;
@@ -81,7 +81,7 @@ async fn insert_all(conn: &mut Conn, mut rows: &[Row]) -> Result<()> {
 
 /// One task inserts what waits in one transaction; the others wait for its commit.
 async fn group_commit(mut conn: Conn, payload: usize, jobs: u64, callers: u64) -> Result<Measured> {
-    let (sender, mut waiting) = mpsc::unbounded_channel::<(Row, oneshot::Sender<()>)>();
+    let (sender, mut waiting) = mpsc::unbounded_channel::<Waiting>();
     let watch = Stopwatch::start();
     let committer = tokio::spawn(async move {
         let mut group = Vec::new();
@@ -94,22 +94,7 @@ async fn group_commit(mut conn: Conn, payload: usize, jobs: u64, callers: u64) -
         }
         anyhow::Ok(())
     });
-    let mut tasks = Vec::new();
-    for caller in 0..callers {
-        let sender = sender.clone();
-        tasks.push(tokio::spawn(async move {
-            for order in (caller..jobs).step_by(usize::try_from(callers)?) {
-                let (reply, committed) = oneshot::channel();
-                sender.send((Row::new(order, payload), reply))?;
-                committed.await?;
-            }
-            anyhow::Ok(())
-        }));
-    }
-    drop(sender);
-    for task in tasks {
-        task.await??;
-    }
+    from_callers(sender, payload, jobs, callers).await?;
     let measured = watch.stop(jobs);
     committer.await??;
     Ok(measured)

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use taskx_measure::{Measured, Order, Stopwatch, Work};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use super::{BATCH, KEPT, QUEUE, Row, no_such};
+use super::{BATCH, KEPT, QUEUE, Row, Waiting, from_callers, no_such};
 
 /// Plans as the indexes are made for: a fresh table has no statistics.
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; \
@@ -64,7 +64,7 @@ async fn insert_batch(client: &Client, insert: &Statement, rows: Vec<Row>) -> Re
 /// One task inserts what waits as one statement; the others wait for its commit.
 async fn group_commit(client: Client, payload: usize, jobs: u64, callers: u64) -> Result<Measured> {
     let insert = prepare_batch(&client).await?;
-    let (sender, mut waiting) = mpsc::unbounded_channel::<(Row, oneshot::Sender<()>)>();
+    let (sender, mut waiting) = mpsc::unbounded_channel::<Waiting>();
     let watch = Stopwatch::start();
     let committer = tokio::spawn(async move {
         let mut group = Vec::new();
@@ -77,22 +77,7 @@ async fn group_commit(client: Client, payload: usize, jobs: u64, callers: u64) -
         }
         anyhow::Ok(())
     });
-    let mut tasks = Vec::new();
-    for caller in 0..callers {
-        let sender = sender.clone();
-        tasks.push(tokio::spawn(async move {
-            for order in (caller..jobs).step_by(usize::try_from(callers)?) {
-                let (reply, committed) = oneshot::channel();
-                sender.send((Row::new(order, payload), reply))?;
-                committed.await?;
-            }
-            anyhow::Ok(())
-        }));
-    }
-    drop(sender);
-    for task in tasks {
-        task.await??;
-    }
+    from_callers(sender, payload, jobs, callers).await?;
     let measured = watch.stop(jobs);
     committer.await??;
     Ok(measured)

@@ -1,15 +1,16 @@
 //! SQLite by rusqlite, with the settings that taskx gives a connection.
 
-use std::{sync::mpsc, thread};
+use std::thread;
 
 use anyhow::{Result, ensure};
 use rusqlite::{
     Connection, Statement, TransactionBehavior, params, params_from_iter, types::Value,
 };
 use taskx_measure::{Measured, Moments, Order, Stopwatch, Work};
+use tokio::{runtime::Handle, sync::mpsc};
 use uuid::Uuid;
 
-use super::{BATCH, KEPT, QUEUE, Row, marks, no_such};
+use super::{BATCH, KEPT, QUEUE, Row, Waiting, from_callers, marks, no_such};
 
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;";
@@ -86,12 +87,12 @@ fn one_by_one(conn: &mut Connection, payload: usize, jobs: u64) -> Result<Measur
 
 /// One thread inserts what waits in one transaction; tasks of a runtime wait for its commit.
 fn group_commit(mut conn: Connection, payload: usize, jobs: u64, callers: u64) -> Result<Measured> {
-    let (sender, waiting) = mpsc::channel::<(Row, tokio::sync::oneshot::Sender<()>)>();
+    let (sender, mut waiting) = mpsc::unbounded_channel::<Waiting>();
     let watch = Stopwatch::start();
     let committer = thread::spawn(move || {
-        while let Ok(first) = waiting.recv() {
-            let group = std::iter::once(first).chain(waiting.try_iter()).take(BATCH);
-            let (rows, replies): (Vec<_>, Vec<_>) = group.unzip();
+        let mut group = Vec::new();
+        while waiting.blocking_recv_many(&mut group, BATCH) > 0 {
+            let (rows, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
             insert_all(&mut conn, &rows)?;
             for reply in replies {
                 let _ = reply.send(());
@@ -99,23 +100,7 @@ fn group_commit(mut conn: Connection, payload: usize, jobs: u64, callers: u64) -
         }
         anyhow::Ok(())
     });
-    let runtime = tokio::runtime::Handle::current();
-    let mut tasks = Vec::new();
-    for caller in 0..callers {
-        let sender = sender.clone();
-        tasks.push(runtime.spawn(async move {
-            for order in (caller..jobs).step_by(usize::try_from(callers)?) {
-                let (reply, committed) = tokio::sync::oneshot::channel();
-                sender.send((Row::new(order, payload), reply))?;
-                committed.await?;
-            }
-            anyhow::Ok(())
-        }));
-    }
-    drop(sender);
-    for task in tasks {
-        runtime.block_on(task)??;
-    }
+    Handle::current().block_on(from_callers(sender, payload, jobs, callers))?;
     let measured = watch.stop(jobs);
     committer.join().map_err(|_| anyhow::anyhow!("the committer panicked"))??;
     Ok(measured)
