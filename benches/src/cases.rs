@@ -6,6 +6,7 @@ mod crowd;
 mod drain;
 mod fleet;
 mod idle;
+mod in_transaction;
 mod latency;
 mod one_by_one;
 pub(crate) mod peers;
@@ -30,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) before: Vec<Work>,
     /// What is measured.
     pub(crate) work: Work,
+    /// The bytes of JSON that a job carries, unless the run has them.
+    pub(crate) payload: Option<usize>,
     /// What is there meanwhile.
     pub(crate) beside: Beside,
     /// What its rate is held against.
@@ -77,6 +80,7 @@ impl Case {
             engines: &Engine::ALL,
             before: Vec::new(),
             work,
+            payload: None,
             beside: Beside::Nothing,
             bars: Vec::new(),
             most_pairs: usize::MAX,
@@ -109,6 +113,10 @@ impl Case {
         self
     }
 
+    fn of_bytes(self, bytes: usize) -> Self {
+        Self { payload: Some(bytes), ..self }
+    }
+
     fn most_pairs(self, most_pairs: usize) -> Self {
         Self { most_pairs, ..self }
     }
@@ -119,6 +127,7 @@ pub(crate) fn all(share: u64) -> Vec<Case> {
     let size = |jobs: u64| (jobs / share).max(100);
     [
         one_by_one::cases(&size),
+        in_transaction::cases(&size),
         callers::cases(&size),
         bulk::cases(&size),
         drain::cases(&size),

@@ -6,7 +6,12 @@ use anyhow::Result;
 use taskx::{App, WorkerHandle};
 use taskx_measure::{Contestant, Filling, Handler, Job, Measured, Order, Setting, drive};
 
-use crate::tasks::{ELSEWHERE, Forgotten, Nothing, QUEUE, Sleepy};
+use tokio::sync::Mutex;
+
+use crate::{
+    shop::Shop,
+    tasks::{ELSEWHERE, Forgotten, Nothing, QUEUE, Sleepy},
+};
 
 /// The concurrency that measures best.
 const BEST: usize = 256;
@@ -17,12 +22,18 @@ const LATER: Duration = Duration::from_secs(3_600);
 /// Does what is asked.
 pub(crate) async fn run(order: &Order) -> Result<Measured> {
     let app = App::builder().database_url(&order.url).debug(false).build().await?;
-    let measured = drive::run(Arc::new(Taskx(app.clone())), order).await?;
+    let taskx = Taskx { app: app.clone(), url: order.url.clone(), shop: Mutex::const_new(None) };
+    let measured = drive::run(Arc::new(taskx), order).await?;
     app.shutdown().await?;
     Ok(measured)
 }
 
-struct Taskx(App);
+struct Taskx {
+    app: App,
+    url: String,
+    /// The caller's own connection, from its first use on.
+    shop: Mutex<Option<Shop>>,
+}
 
 impl Contestant for Taskx {
     type Worker = WorkerHandle;
@@ -30,6 +41,15 @@ impl Contestant for Taskx {
     async fn enqueue(&self, Job { order, customer, note }: Job) -> Result<()> {
         Nothing::apply(order, customer, note).await?;
         Ok(())
+    }
+
+    async fn enqueue_in_transaction(&self, job: Job) -> Result<()> {
+        let mut shop = self.shop.lock().await;
+        let shop = match &mut *shop {
+            Some(shop) => shop,
+            none => none.insert(Shop::open(&self.url).await?),
+        };
+        shop.place(job).await
     }
 
     async fn enqueue_many(&self, jobs: Vec<Job>, filling: Filling) -> Result<()> {
@@ -40,7 +60,7 @@ impl Contestant for Taskx {
                     let job = $Task::apply(order, customer, note).queue(queue);
                     if filling.later { job.delay(LATER) } else { job }
                 });
-                self.0.queue().apply_many(many).await?;
+                self.app.queue().apply_many(many).await?;
             }};
         }
         match filling.handler {
@@ -56,7 +76,7 @@ impl Contestant for Taskx {
             Setting::Default { concurrency } => concurrency,
             Setting::Best => BEST,
         };
-        let worker = self.0.background_worker().queues([(QUEUE, concurrency)]);
+        let worker = self.app.background_worker().queues([(QUEUE, concurrency)]);
         Ok(worker.start().await?)
     }
 

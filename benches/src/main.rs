@@ -8,6 +8,7 @@ mod instructions;
 mod raw;
 mod report;
 mod run;
+mod shop;
 mod site;
 mod tasks;
 

@@ -63,6 +63,7 @@ pub(crate) async fn all(
 async fn one(engine: Engine, case: &Case, pair: usize, payload: usize) -> Result<Run> {
     let mut database = Database::make(engine).await?;
     let url = database.url();
+    let payload = case.payload.unwrap_or(payload);
     let order = |work: &Work| Order { url: url.clone(), work: work.clone(), payload };
     // Plain SQL finds its schema and its jobs made by taskx.
     let maker = match &case.program {

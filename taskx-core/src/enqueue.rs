@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -10,9 +11,9 @@ use tokio::{
 use crate::{
     error::{BoxError, Error, ErrorKind, Result, chain},
     event::{Event, Events},
-    hub::Hub,
+    hub::{Hub, Place},
     job::{NewJob, RunAt},
-    store::{Inserted, Store},
+    store::{Born, Inserted, Store},
     task::{Retention, registered},
 };
 
@@ -105,7 +106,8 @@ impl Inserter {
         }
     }
 
-    /// Stores jobs in one transaction, and wakes the workers of this process. While the database
+    /// Stores jobs in one transaction, and gives them to a worker of this process that has nothing
+    /// else to do, or else wakes all of them. While the database
     /// is away it tries again for 10 s; since an answer may have been lost, repeats look the
     /// ids up. The jobs come back with an error.
     pub(crate) async fn insert(
@@ -127,9 +129,23 @@ impl Inserter {
             Call::First => None,
             Call::Repeated => Some(look_up(&mut jobs)),
         };
+        let mut place = match call {
+            Call::First => self.hub.reserve(&jobs),
+            Call::Repeated => None,
+        };
         loop {
-            let error = match self.store.insert(&jobs).await {
-                Ok(mut answers) => {
+            let stored = match place.take() {
+                Some(place) => self.store_held(place, &jobs).await,
+                None => self.store.insert(&jobs).await.map(Stored::Available),
+            };
+            let error = match stored {
+                Ok(Stored::Held(place, since)) => {
+                    let answers = vec![Inserted::New; jobs.len()];
+                    self.tell_enqueued(&jobs, &answers);
+                    place.fill(jobs, since);
+                    return Ok(answers);
+                }
+                Ok(Stored::Available(mut answers)) => {
                     // What a lost commit stored is new to its caller all the same.
                     for (answer, asked) in answers.iter_mut().zip(asked.into_iter().flatten()) {
                         if !asked {
@@ -158,6 +174,25 @@ impl Inserter {
         }
     }
 
+    /// Stores jobs as held by the worker that has room for them.
+    async fn store_held(&self, place: Place, jobs: &[NewJob]) -> Result<Stored> {
+        let queue = jobs.first().map_or("", |job| &job.queue);
+        match self.store.insert_claimed(jobs, queue, place.owner()).await {
+            Ok(Born::Claimed(since)) => Ok(Stored::Held(place, since)),
+            Ok(Born::Available) => {
+                place.leave();
+                Ok(Stored::Available(vec![Inserted::New; jobs.len()]))
+            }
+            Err(error) => {
+                let is_unknown = error.is_transient() || error.kind() == ErrorKind::CommitUnknown;
+                if error.is_unwritten() || !is_unknown {
+                    place.leave();
+                }
+                Err(error)
+            }
+        }
+    }
+
     fn stored(&self, jobs: &[NewJob], answers: &[Inserted]) {
         let queues: BTreeSet<&str> = jobs.iter().map(|job| job.queue.as_ref()).collect();
         for queue in queues {
@@ -170,6 +205,10 @@ impl Inserter {
         if let Some(soonest) = delays.min() {
             self.hub.due_in(soonest);
         }
+        self.tell_enqueued(jobs, answers);
+    }
+
+    fn tell_enqueued(&self, jobs: &[NewJob], answers: &[Inserted]) {
         for (job, _) in jobs.iter().zip(answers).filter(|(_, got)| **got == Inserted::New) {
             self.events.tell(|| Event::Enqueued {
                 id: job.id,
@@ -178,6 +217,14 @@ impl Inserter {
             });
         }
     }
+}
+
+/// How jobs were stored.
+enum Stored {
+    /// Held by a worker of this process since this time by the database's clock.
+    Held(Place, DateTime<Utc>),
+    /// For whoever claims them.
+    Available(Vec<Inserted>),
 }
 
 /// Whether an earlier call may have stored the jobs.

@@ -9,14 +9,66 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{sync::Notify, time::Instant};
 
-use crate::job::JobId;
+use crate::job::{JobId, NewJob, WorkerId};
+
+/// A worker of this process that may hold jobs from their insert on.
+pub(crate) trait Host: Send + Sync {
+    /// Keeps room for these jobs, if the worker serves them and has nothing else to do; answers the
+    /// row that shall hold them.
+    fn reserve(&self, jobs: &[NewJob]) -> Option<WorkerId>;
+    /// They are stored and held, since this time by the database's clock: runs them.
+    fn take_in(&self, owner: WorkerId, jobs: Vec<NewJob>, since: DateTime<Utc>);
+    /// So many jobs are not held: the room is free again.
+    fn leave(&self, owner: WorkerId, jobs: usize);
+    /// Nobody knows whether so many jobs are held. Nothing more may be claimed under the row.
+    fn lose(&self, owner: WorkerId, jobs: usize);
+}
+
+/// Room in a worker for jobs that are about to be stored. Where it is dropped, nobody knows whether
+/// they are.
+pub(crate) struct Place {
+    host: Option<Arc<dyn Host>>,
+    owner: WorkerId,
+    jobs: usize,
+}
+
+impl Place {
+    /// The worker row that shall hold them.
+    pub(crate) fn owner(&self) -> WorkerId {
+        self.owner
+    }
+
+    /// They are stored and held since this time.
+    pub(crate) fn fill(mut self, jobs: Vec<NewJob>, since: DateTime<Utc>) {
+        if let Some(host) = self.host.take() {
+            host.take_in(self.owner, jobs, since);
+        }
+    }
+
+    /// They are not held.
+    pub(crate) fn leave(mut self) {
+        if let Some(host) = self.host.take() {
+            host.leave(self.owner, self.jobs);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            host.lose(self.owner, self.jobs);
+        }
+    }
+}
 
 /// Where the signals of one App meet.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     workers: Mutex<Vec<Weak<Signal>>>,
+    hosts: Mutex<Vec<Weak<dyn Host>>>,
     waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Spares the lock above while nobody waits, which is nearly always.
     waiting: AtomicUsize,
@@ -45,6 +97,23 @@ impl Hub {
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&signal));
         signal
+    }
+
+    /// Offers new jobs to a worker from now on.
+    pub(crate) fn offer_to(&self, host: &Arc<dyn Host>) {
+        let mut hosts = lock(&self.hosts);
+        hosts.retain(|host| host.strong_count() > 0);
+        hosts.push(Arc::downgrade(host));
+    }
+
+    /// Room for these jobs in a worker of this process.
+    pub(crate) fn reserve(&self, jobs: &[NewJob]) -> Option<Place> {
+        // Taken out of the lock: the last handle of a worker may be dropped here.
+        let hosts: Vec<_> = lock(&self.hosts).iter().filter_map(Weak::upgrade).collect();
+        hosts.into_iter().find_map(|host| {
+            let owner = host.reserve(jobs)?;
+            Some(Place { host: Some(host), owner, jobs: jobs.len() })
+        })
     }
 
     /// Something may be available in `queue`.

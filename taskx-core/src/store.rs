@@ -68,6 +68,16 @@ pub enum Inserted {
     Existing,
 }
 
+/// What became of jobs that were to be inserted as claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Born {
+    /// They are stored and running: attempt 1 under fence 1, since this time by the database's
+    /// clock.
+    Claimed(DateTime<Utc>),
+    /// They are stored and available.
+    Available,
+}
+
 /// A request for jobs of one queue.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -163,6 +173,15 @@ pub struct Renewed {
     pub cancelled: Vec<JobId>,
 }
 
+/// The answer to [`Store::suspects`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suspects {
+    /// The rows of workers that may be dead.
+    pub found: Vec<Suspect>,
+    /// Whether there are rows of other workers at all.
+    pub has_others: bool,
+}
+
 /// A worker row whose lease has ended or whose presence lock is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suspect {
@@ -176,6 +195,16 @@ pub struct Suspect {
     pub now: DateTime<Utc>,
     /// Whether its presence lock is free, or its row was ended already.
     pub is_absent: bool,
+}
+
+impl Suspects {
+    /// Those of all other workers' rows that look dead.
+    pub fn among(others: impl IntoIterator<Item = Suspect>) -> Self {
+        let mut has_others = false;
+        let others = others.into_iter().inspect(|_| has_others = true);
+        let found = others.filter(|row| row.is_expired() || row.is_absent).collect();
+        Self { found, has_others }
+    }
 }
 
 impl Suspect {
@@ -344,6 +373,18 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Any, and then no row of the batch is stored (or the commit's answer was lost).
     async fn insert(&self, jobs: &[NewJob]) -> Result<Vec<Inserted>>;
 
+    /// Inserts jobs that nobody knows yet and that wait for nothing, all of `queue` and without
+    /// extras, and claims them for `owner` in the same transaction, unless its row was ended or the
+    /// queue is paused; durable when it returns. A store that gains nothing by it only inserts.
+    ///
+    /// # Errors
+    /// Any. What was stored by a lost answer may be held by `owner`, as after a lost claim.
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let _ = (queue, owner);
+        self.insert(jobs).await?;
+        Ok(Born::Available)
+    }
+
     /// Claims available jobs of one queue in the order (priority, id): attempt and fence raised by
     /// one, state running, owner set, `claimed_at` now. Jobs marked solo come alone: a claim gives
     /// either one solo job or only others.
@@ -392,7 +433,7 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Transient ones.
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>>;
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects>;
 
     /// Ends the row of a dead worker and makes its jobs available again; the attempt is not counted.
     /// If solo jobs were executing at its last renewal, they ran alone and are blamed alone: their

@@ -18,11 +18,11 @@ use taskx_core::{
     outcome::{Outcome, Settlement},
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
-        memory::MemoryStore,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        WakeSource, memory::MemoryStore,
     },
-    testing::conformance::{claim, fence, fire, insert, lease, park, rescue, settle},
+    testing::conformance::{birth, claim, fence, fire, insert, lease, park, rescue, settle},
 };
 use tokio::sync::mpsc;
 
@@ -120,6 +120,13 @@ impl Store for Planted {
         self.inner.insert(jobs).await
     }
 
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        if self.has(Bug::PauseIgnored) {
+            self.inner.resume(queue, &Actor("bug".to_owned())).await?;
+        }
+        self.inner.insert_claimed(jobs, queue, owner).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
         let mut claim = claim.clone();
         let ada = Actor("bug".to_owned());
@@ -182,7 +189,7 @@ impl Store for Planted {
         Ok(renewed)
     }
 
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
         if !self.has(Bug::OwnClock) {
             return self.inner.suspects(besides).await;
         }
@@ -197,7 +204,7 @@ impl Store for Planted {
             now: ahead,
             is_absent: false,
         };
-        Ok(over.map(suspect).collect())
+        Ok(Suspects::among(over.map(suspect)))
     }
 
     async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>> {
@@ -375,6 +382,7 @@ caught! {
     an_order_without_priority_is_caught: PriorityIgnored by claim::jobs_come_by_priority_then_id;
     unknown_tasks_that_are_claimed_are_caught: UnknownTasksClaimed by claim::only_known_tasks_are_claimed;
     a_pause_that_is_ignored_is_caught: PauseIgnored by claim::a_paused_queue_gives_nothing;
+    a_birth_in_a_paused_queue_is_caught: PauseIgnored by birth::a_paused_queue_gives_no_birth;
     an_insert_that_is_lost_is_caught: LastInsertLost by insert::a_batch_of_five_thousand_is_one_call;
     a_rescue_of_the_renewed_is_caught: RescueOfRenewed by rescue::a_worker_that_was_renewed_is_not_ended;
     an_ended_row_that_revives_is_caught: EndedRowRevived by lease::ended_rows_are_not_renewed;

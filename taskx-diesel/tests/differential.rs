@@ -25,9 +25,9 @@ use proptest::{
 };
 use taskx_core::{
     inspect::{Actor, Inspect, JobFilter},
-    job::{ClaimedJob, JobId, NewJob, RunAt, WorkerId},
+    job::{ClaimedJob, JobId, NewJob, PAYLOAD_JSON, RunAt, WorkerId},
     outcome::{Failure, FailureKind, Outcome, Settlement},
-    store::{Claim, NewWorker, Renewal, Store, TaskRow, memory::MemoryStore},
+    store::{Born, Claim, Engine, NewWorker, Renewal, Store, TaskRow, memory::MemoryStore},
 };
 
 const QUEUES: [&str; 2] = ["mail", "video"];
@@ -44,6 +44,7 @@ const LEASE: Duration = Duration::from_secs(25);
 enum Op {
     Insert { count: usize, queue: usize, task: usize, priority: i16, wait: u32 },
     InsertAgain(Index),
+    InsertClaimed { worker: usize, queue: usize, count: usize },
     Claim { worker: usize, queue: usize, limit: u32 },
     Settle { held: Index, how: How, keep: bool },
     Promote,
@@ -91,6 +92,8 @@ fn op() -> impl Strategy<Value = Op> {
             |(count, queue, task, priority, wait)| Op::Insert { count, queue, task, priority, wait }
         ),
         1 => any::<Index>().prop_map(Op::InsertAgain),
+        3 => (0..3_usize, queue.clone(), 1..4_usize)
+            .prop_map(|(worker, queue, count)| Op::InsertClaimed { worker, queue, count }),
         8 => (0..3_usize, queue.clone(), 1..6_u32)
             .prop_map(|(worker, queue, limit)| Op::Claim { worker, queue, limit }),
         8 => (any::<Index>(), how, any::<bool>())
@@ -139,6 +142,29 @@ macro_rules! both {
 fn told(job: &ClaimedJob) -> ClaimedJob {
     let epoch = chrono::DateTime::UNIX_EPOCH;
     ClaimedJob { inserted_at: epoch, run_at: epoch, ..job.clone() }
+}
+
+/// A job that a worker holds since its birth.
+fn born(job: NewJob, owner: WorkerId, at: chrono::DateTime<chrono::Utc>) -> ClaimedJob {
+    ClaimedJob {
+        id: job.id,
+        owner,
+        fence: 1,
+        queue: job.queue,
+        task: job.task.into_owned(),
+        priority: job.priority,
+        attempt: 1,
+        max_attempts: job.max_attempts,
+        payload: job.payload,
+        payload_format: PAYLOAD_JSON,
+        inserted_at: at,
+        run_at: at,
+        crash_count: 0,
+        snooze_count: 0,
+        solo: false,
+        cancel_requested: false,
+        extras: None,
+    }
 }
 
 impl Pair<'_> {
@@ -198,6 +224,24 @@ impl Pair<'_> {
                 let mut job = NewJob::new(QUEUES[0], TASKS[0], "{}".to_owned());
                 (job.id, job.check_id) = (id, true);
                 both!(self, insert(std::slice::from_ref(&job)));
+            }
+            Op::InsertClaimed { worker, queue, count } => {
+                // MySQL only inserts.
+                if self.store.engine() == Engine::Mysql {
+                    return;
+                }
+                let owner = self.worker(*worker).await;
+                let new = |_| NewJob::new(QUEUES[*queue], TASKS[0], "{}".to_owned());
+                let jobs: Vec<NewJob> = (0..*count).map(new).collect();
+                let (queue, epoch) = (QUEUES[*queue], chrono::DateTime::UNIX_EPOCH);
+                let expected = self.oracle.insert_claimed(&jobs, queue, owner).await.unwrap();
+                let found = self.store.insert_claimed(&jobs, queue, owner).await.unwrap();
+                let is_held = matches!(expected, Born::Claimed(_));
+                assert_eq!(is_held, matches!(found, Born::Claimed(_)), "insert_claimed");
+                self.jobs.extend(jobs.iter().map(|job| job.id));
+                if is_held {
+                    self.claims.extend(jobs.into_iter().map(|job| born(job, owner, epoch)));
+                }
             }
             Op::Claim { worker, queue, limit } => {
                 let owner = self.worker(*worker).await;
@@ -281,8 +325,8 @@ impl Pair<'_> {
 
     /// Every worker whose lease is over dies.
     async fn rescue(&mut self) {
-        let mut expected = self.oracle.suspects(&[]).await.unwrap();
-        let mut found = self.store.suspects(&[]).await.unwrap();
+        let mut expected = self.oracle.suspects(&[]).await.unwrap().found;
+        let mut found = self.store.suspects(&[]).await.unwrap().found;
         found.retain(|suspect| self.rows.contains(&suspect.id));
         expected.sort_unstable_by_key(|suspect| suspect.id);
         found.sort_unstable_by_key(|suspect| suspect.id);

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the bench, against servers of its own that keep what they have promised.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use xtask::servers::Durability;
@@ -13,21 +13,33 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Another job queue: its folder in `benches/peers`, and the engine that it is measured on.
+/// Another job queue: its folder in `benches/peers`, or its program in the folder `node`, and the
+/// engine that it is measured on.
 #[derive(Debug, Clone, Copy)]
 struct Peer {
     name: &'static str,
     engine: &'static str,
+    is_npm: bool,
 }
 
-/// Those of `benches/peers` that have been run. fang and apalis_sqlite have been compiled only, and fang
-/// needs libpq.
-const PEERS: [Peer; 5] = [
-    Peer { name: "effectum", engine: "sqlite" },
-    Peer { name: "graphile_worker", engine: "postgres" },
-    Peer { name: "awa", engine: "postgres" },
-    Peer { name: "apalis_postgres", engine: "postgres" },
-    Peer { name: "underway", engine: "postgres" },
+const fn crates(name: &'static str, engine: &'static str) -> Peer {
+    Peer { name, engine, is_npm: false }
+}
+
+const fn npm(name: &'static str) -> Peer {
+    Peer { name, engine: "postgres", is_npm: true }
+}
+
+const PEERS: [Peer; 9] = [
+    crates("effectum", "sqlite"),
+    crates("apalis_sqlite", "sqlite"),
+    crates("graphile_worker", "postgres"),
+    crates("awa", "postgres"),
+    crates("apalis_postgres", "postgres"),
+    crates("underway", "postgres"),
+    crates("fang", "postgres"),
+    npm("graphile-worker"),
+    npm("pg-boss"),
 ];
 
 /// Compiles the bench, starts both servers with their default durability, runs it and ends them.
@@ -50,7 +62,11 @@ pub(crate) fn bench(
             words.push(word.clone());
             continue;
         }
-        for peer in PEERS {
+        let has_npm = workspace.has("npm");
+        if !has_npm {
+            eprintln!("==> LEFT OUT: the job queues of npm, since it is not installed");
+        }
+        for peer in PEERS.into_iter().filter(|peer| has_npm || !peer.is_npm) {
             let program = build(workspace, interrupt, peer)?;
             let mut named = OsString::from(format!("{}:{}:", peer.name, peer.engine));
             named.push(program);
@@ -70,10 +86,17 @@ pub(crate) fn bench(
     interrupt.run(&mut run).and_then(succeeded)
 }
 
-/// Compiles a peer by its own lock file; gives its program. They share a target folder, and what
-/// they depend on alike.
+/// Compiles a peer by its own lock file, or has npm fetch it; gives its program. Those in Rust share a
+/// target folder, and what they depend on alike.
 fn build(workspace: &Workspace, interrupt: &Interrupt, peer: Peer) -> Result<PathBuf> {
     let peers = workspace.root().join("benches/peers");
+    if peer.is_npm {
+        let folder = peers.join("node");
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder);
+        interrupt.run(&mut npm).and_then(succeeded).context("npm ci")?;
+        return Ok(folder.join(peer.name).with_extension("mjs"));
+    }
     let target = peers.join("target");
     let mut cargo = workspace.cargo(["build", "--release", "--locked"]);
     cargo.current_dir(peers.join(peer.name)).env("CARGO_TARGET_DIR", &target);

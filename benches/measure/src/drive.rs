@@ -80,6 +80,13 @@ pub trait Contestant: Send + Sync + 'static {
     /// Enqueues one job; durable when it returns.
     fn enqueue(&self, job: Job) -> impl Future<Output = Result<()>> + Send;
 
+    /// Enqueues one job in a transaction of the caller's, which writes a row of `bench_orders` too;
+    /// durable when it returns.
+    fn enqueue_in_transaction(&self, job: Job) -> impl Future<Output = Result<()>> + Send {
+        let _ = job;
+        async { bail!("it does not enqueue in the caller's transaction") }
+    }
+
     /// Enqueues jobs by the batch interface; durable when it returns.
     fn enqueue_many(
         &self,
@@ -146,6 +153,10 @@ pub async fn run<C: Contestant>(contestant: Arc<C>, order: &Order) -> Result<Mea
         Work::Callers { jobs: count, callers } => {
             from_callers(&contestant, &jobs, count, callers).await
         }
+        Work::Portions { jobs: count, callers, each } => {
+            portions(&contestant, &jobs, count, callers, each).await
+        }
+        Work::InTransaction { jobs: count } => in_transaction(&*contestant, &jobs, count).await,
         Work::Bulk { jobs: count } => bulk(&*contestant, &jobs, count, Filling::PLAIN).await,
         Work::Fill { jobs: count, elsewhere, later, handler } => {
             bulk(&*contestant, &jobs, count, Filling { elsewhere, later, handler }).await
@@ -193,6 +204,46 @@ async fn from_callers<C: Contestant>(
     }
     for task in tasks {
         task.await??;
+    }
+    Ok(watch.stop(count))
+}
+
+async fn portions<C: Contestant>(
+    contestant: &Arc<C>,
+    jobs: &Jobs,
+    count: u64,
+    callers: u64,
+    each: u64,
+) -> Result<Measured> {
+    let watch = Stopwatch::start();
+    let mut tasks = Vec::new();
+    for caller in 0..callers {
+        let (contestant, jobs) = (Arc::clone(contestant), jobs.clone());
+        tasks.push(tokio::spawn(async move {
+            for first in (caller * each..count).step_by(usize::try_from(callers * each)?) {
+                let portion = first..count.min(first + each);
+                let portion = portion.map(|order| jobs.get(order)).collect();
+                contestant.enqueue_many(portion, Filling::PLAIN).await?;
+            }
+            anyhow::Ok(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    Ok(watch.stop(count))
+}
+
+async fn in_transaction<C: Contestant>(
+    contestant: &C,
+    jobs: &Jobs,
+    count: u64,
+) -> Result<Measured> {
+    // The first opens the connection and makes the table.
+    contestant.enqueue_in_transaction(jobs.get(0)).await?;
+    let watch = Stopwatch::start();
+    for order in 1..=count {
+        contestant.enqueue_in_transaction(jobs.get(order)).await?;
     }
     Ok(watch.stop(count))
 }

@@ -11,7 +11,7 @@ pub mod order;
 
 pub use drive::{Contestant, Filling, Job, ran};
 pub use meter::{Latency, Measured, Moments, Stopwatch, latencies, percentiles};
-pub use order::{Handler, Order, Setting, Side, Work};
+pub use order::{Handler, ORDERS, Order, Setting, Side, Work};
 
 /// Reads the order of this process from its last argument.
 ///

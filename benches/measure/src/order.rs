@@ -15,6 +15,9 @@ pub struct Order {
     pub payload: usize,
 }
 
+/// Makes the table that stands for the caller's own.
+pub const ORDERS: &str = "CREATE TABLE IF NOT EXISTS bench_orders (id BIGINT PRIMARY KEY)";
+
 /// What to do with the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +38,21 @@ pub enum Work {
     },
     /// Enqueue by the batch interface.
     Bulk {
+        /// How many.
+        jobs: u64,
+    },
+    /// Enqueue by the batch interface from so many tasks at once.
+    Portions {
+        /// How many jobs in all.
+        jobs: u64,
+        /// From how many tasks.
+        callers: u64,
+        /// How many jobs a call has.
+        each: u64,
+    },
+    /// Enqueue so many jobs, each in a transaction of the caller's, which writes a row of its own
+    /// into [`ORDERS`] too.
+    InTransaction {
         /// How many.
         jobs: u64,
     },

@@ -23,6 +23,7 @@ pub(super) fn cases(size: &dyn Fn(u64) -> u64) -> Vec<Case> {
         of("drain 200k at 64", many, newcomer(64), kept).at_least(0.7, "raw drain 200k"),
         of("drain 200k forgotten", many, Setting::Best, Handler::Forget)
             .at_least(1.0, "drain 200k best"),
+        of("drain 20k of 4 KB", few, Setting::Best, kept).of_bytes(4_096),
         of("drain 2k of 5 ms at 64", size(2_000), newcomer(64), Handler::Sleep),
     ]
 }

@@ -45,6 +45,9 @@ const GOALS: &[(&str, Engine, &str, &str, f64)] = &[
     ("drain 200k best", Engine::Postgres, "graphile_worker", "drain 200k best", 1.6),
 ];
 
+/// Those that enqueue in the caller's own transaction.
+const IN_TRANSACTION: &[&str] = &["apalis_postgres", "apalis_sqlite", "awa", "underway"];
+
 /// The cases of the peers on an engine; the goals are set to those of taskx.
 pub(crate) fn add(cases: &mut Vec<Case>, engine: Engine, peers: &[Peer], share: u64) {
     let size = |jobs: u64| (jobs / share).max(100);
@@ -55,7 +58,12 @@ pub(crate) fn add(cases: &mut Vec<Case>, engine: Engine, peers: &[Peer], share: 
             case.bars.push(Bar { against: format!("{peer}: {against}"), least: *least });
         }
     }
+    let portions = Work::Portions { jobs: size(100_000), callers: 64, each: 100 };
     for peer in here() {
+        if IN_TRANSACTION.contains(&&*peer.name) {
+            let work = Work::InTransaction { jobs: size(2_000) };
+            cases.push(peer.case("in a transaction", work));
+        }
         let nothing = Handler::Nothing;
         let drained = |name: &str, jobs, setting| {
             peer.case(name, drain(jobs, setting)).before(fill(jobs, nothing))
@@ -64,9 +72,17 @@ pub(crate) fn add(cases: &mut Vec<Case>, engine: Engine, peers: &[Peer], share: 
             peer.case("one by one", Work::OneByOne { jobs: size(2_000) }),
             peer.case("64 callers", Work::Callers { jobs: size(20_000), callers: 64 }),
             peer.case("bulk", Work::Bulk { jobs: size(100_000) }),
+            peer.case("64 callers of 100", portions.clone()),
+            peer.case("bulk of 4 KB", Work::Bulk { jobs: size(20_000) }).of_bytes(4_096),
             drained("drain 20k at 10", size(20_000), newcomer(10)).stopped_early(),
             drained("drain 20k best", size(20_000), Setting::Best).stopped_early(),
             drained("drain 200k best", size(200_000), Setting::Best).stopped_early(),
+            drained("drain 20k of 4 KB", size(20_000), Setting::Best)
+                .of_bytes(4_096)
+                .stopped_early(),
+            peer.case("drain 2k of 5 ms at 64", drain(size(2_000), newcomer(64)))
+                .before(fill(size(2_000), Handler::Sleep))
+                .stopped_early(),
             peer.case("latency", Work::Latency { jobs: size(500), side: Side::Both }),
         ]);
     }

@@ -31,8 +31,8 @@ use crate::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, Wake, WakeSource,
     },
 };
 
@@ -123,6 +123,17 @@ impl Store for MemoryStore {
         self.with(|tables, now| insert::insert(tables, now, jobs))
     }
 
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        self.with(|tables, now| {
+            insert::insert(tables, now, jobs)?;
+            if !claim::is_open(tables, queue, owner) {
+                return Ok(Born::Available);
+            }
+            jobs.iter().for_each(|job| claim::take(tables, now, job.id, owner));
+            Ok(Born::Claimed(now))
+        })
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
         Ok(self.with(|tables, now| claim::claim(tables, now, claim)))
     }
@@ -150,7 +161,7 @@ impl Store for MemoryStore {
         Ok(self.with(|tables, now| lease::renew(tables, now, renewal)))
     }
 
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
         Ok(self.with(|tables, now| lease::suspects(tables, now, besides)))
     }
 

@@ -26,6 +26,7 @@
 )]
 
 pub mod attempts;
+pub mod birth;
 pub mod cancel;
 pub mod claim;
 pub mod clock;

@@ -23,8 +23,9 @@ use crate::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        WakeSource,
     },
 };
 
@@ -34,6 +35,7 @@ use crate::{
 #[expect(missing_docs, reason = "each is the verb of its name")]
 pub enum Verb {
     Insert,
+    InsertClaimed,
     Claim,
     Settle,
     Promote,
@@ -50,8 +52,9 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Insert,
+        Self::InsertClaimed,
         Self::Claim,
         Self::Settle,
         Self::Promote,
@@ -221,12 +224,13 @@ macro_rules! through {
 
 through! {
     Insert: insert(jobs: &[NewJob]) -> Vec<Inserted>;
+    InsertClaimed: insert_claimed(jobs: &[NewJob], queue: &str, owner: WorkerId) -> Born;
     Claim: claim(claim: &Claim) -> Vec<ClaimedJob>;
     Settle: settle(batch: &[Settlement]) -> Vec<Settled>;
     Promote: promote(limit: u32) -> Promoted;
     Register: register(worker: &NewWorker) -> ();
     Renew: renew(renewal: &Renewal) -> Renewed;
-    Suspects: suspects(besides: &[WorkerId]) -> Vec<Suspect>;
+    Suspects: suspects(besides: &[WorkerId]) -> Suspects;
     Rescue: rescue(suspect: &Suspect, crash_limit: i32) -> Vec<Rescued>;
     Retire: retire(worker: WorkerId) -> usize;
     Presence: hold_presence(worker: WorkerId) -> bool;

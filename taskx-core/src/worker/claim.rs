@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// No more claims while so many outcomes wait to be written.
-const MOST_UNSETTLED: usize = 10_000;
+pub(super) const MOST_UNSETTLED: usize = 10_000;
 
 /// A watermark is dropped at the latest after this, so that nothing behind it waits long.
 const WATERMARK_LASTS: Duration = Duration::from_millis(500);
@@ -86,6 +86,9 @@ impl Claimer {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);
+        if shared.is_spoiled() {
+            shared.change_owner().await?;
+        }
         if shared.signal.take_returned() {
             self.marks.clear();
         }

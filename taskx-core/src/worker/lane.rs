@@ -126,6 +126,11 @@ impl Lane {
         if buffered > batch / 2 { 0 } else { (batch - buffered).min(LARGEST_BATCH) }
     }
 
+    /// Whether so many new jobs could start at once: nothing waits, and slots are free.
+    pub(super) fn has_room(&self, jobs: usize) -> bool {
+        self.slots.available_permits() >= jobs && self.lock().jobs.is_empty()
+    }
+
     /// Whether the buffer has fallen so low that a claim is due.
     pub(super) fn is_low(&self) -> bool {
         self.wanted() > 0

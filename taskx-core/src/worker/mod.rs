@@ -5,11 +5,13 @@
 //!   claim.rs ── jobs ──> lane.rs ──> execute.rs ── settlements ──> settle.rs
 //!     ^                    (buffer, slots)                             │
 //!     └──────────── Signal: woken by inserts, messages, free slots <───┘
+//!   birth.rs: jobs of this process that need no claim
 //!   maintain.rs: promote, poll, prune, give back      schedule.rs: fire what is due
 //!   heartbeat thread — lease.rs: renew, progress, cancellations   rescue.rs: dead workers
 //! ```
 //! Every loop ends by the same token, and none ends by an error.
 
+mod birth;
 mod claim;
 mod config;
 mod counts;
@@ -45,6 +47,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    hub::Host,
     inspect::{Inspect, JobFilter, QueueInfo, StateCount},
     job::{JobState, WorkerId},
 };
@@ -228,6 +231,8 @@ fn launch(
     heartbeat: lease::Heartbeat,
 ) -> Result<WorkerHandle> {
     let io = shared.queue.io()?.handle().clone();
+    let host: Arc<dyn Host> = Arc::<Shared>::clone(&shared);
+    shared.queue.hub().offer_to(&host);
     let dispatch = shared
         .lanes
         .iter()

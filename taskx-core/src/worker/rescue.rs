@@ -8,11 +8,20 @@ use std::{
 };
 
 use super::{claim::Trouble, lease::TICK, shared::Shared};
-use crate::{error::Result, event::Event, job::WorkerId, store::Suspect};
+use crate::{
+    error::Result,
+    event::Event,
+    job::WorkerId,
+    store::{Suspect, Suspects},
+};
 
 /// How often is looked for dead workers. With [`CERTAIN`] after it, and the claim, a killed
 /// worker's jobs run again within two seconds.
 const LOOK: Duration = Duration::from_millis(700);
+
+/// The same of a worker that saw no other: there is nobody to be missed. One that begins beside it
+/// and dies at once is missed so much later.
+const LOOK_ALONE: Duration = Duration::from_secs(2);
 
 /// A worker must look dead on two looks so far apart, without a renewal between them: a lock that was
 /// lost with its connection is taken back meanwhile, and who was kept from renewing renews.
@@ -40,6 +49,8 @@ pub(super) struct Rescuer {
     looked: Option<Instant>,
     /// Whether one ever was not.
     had_gap: bool,
+    /// Whether there were others at the last look.
+    has_others: bool,
 }
 
 impl Rescuer {
@@ -50,6 +61,7 @@ impl Rescuer {
             served: Instant::now(),
             looked: None,
             had_gap: false,
+            has_others: true,
         }
     }
 
@@ -79,7 +91,8 @@ impl Rescuer {
 
     /// The usual pause, or less: when the first suspicion may be certain.
     fn until_next(&self) -> Duration {
-        let usual = LOOK.mul_f64(0.9 + fastrand::f64() * 0.2);
+        let usual = if self.has_others { LOOK } else { LOOK_ALONE };
+        let usual = usual.mul_f64(0.9 + fastrand::f64() * 0.2);
         let certain =
             self.suspected.values().map(|seen| seen.patience.saturating_sub(seen.since.elapsed()));
         certain.min().map_or(usual, |soonest| soonest.min(usual)).max(Duration::from_millis(1))
@@ -89,7 +102,8 @@ impl Rescuer {
     /// no renewal between them.
     async fn look(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let seen = shared.store.suspects(&shared.owners()).await?;
+        let Suspects { found: seen, has_others } = shared.store.suspects(&shared.owners()).await?;
+        self.has_others = has_others;
         let now = Instant::now();
         let unseen = self.looked.replace(now).map(|looked| now - looked);
         self.suspected.retain(|id, _| seen.iter().any(|suspect| suspect.id == *id));

@@ -75,6 +75,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Owners {
     current: WorkerId,
+    /// Whether an answer was lost to jobs that the current one was to hold.
+    is_spoiled: bool,
     /// Jobs claimed and not settled yet, by row.
     held: HashMap<WorkerId, usize>,
 }
@@ -121,7 +123,11 @@ impl Shared {
             app: app.name().map(ToOwned::to_owned),
             service: inner.service.clone(),
             version: inner.version.clone(),
-            owners: Mutex::new(Owners { current, held: HashMap::from([(current, 0)]) }),
+            owners: Mutex::new(Owners {
+                current,
+                is_spoiled: false,
+                held: HashMap::from([(current, 0)]),
+            }),
             outcomes: Mutex::new(Some(outcomes)),
             unsettled: AtomicUsize::new(0),
         })
@@ -135,6 +141,32 @@ impl Shared {
     /// The row that the worker claims under.
     pub(super) fn owner(&self) -> WorkerId {
         lock(&self.owners).current
+    }
+
+    /// Counts jobs as held by the row that is claimed under; `None` if nothing more may be.
+    pub(super) fn hold_current(&self, jobs: usize) -> Option<WorkerId> {
+        let mut owners = lock(&self.owners);
+        if owners.is_spoiled {
+            return None;
+        }
+        let current = owners.current;
+        *owners.held.entry(current).or_default() += jobs;
+        Some(current)
+    }
+
+    /// Nothing more may be claimed under this row: an answer was lost. The claim loop changes it.
+    pub(super) fn spoil(&self, owner: WorkerId) {
+        let mut owners = lock(&self.owners);
+        if owners.current == owner {
+            owners.is_spoiled = true;
+            drop(owners);
+            self.signal.mark_all();
+        }
+    }
+
+    /// Whether the row that is claimed under must be changed first.
+    pub(super) fn is_spoiled(&self) -> bool {
+        lock(&self.owners).is_spoiled
     }
 
     /// Every row of the worker.
@@ -164,6 +196,7 @@ impl Shared {
         self.register(fresh).await?;
         let mut owners = lock(&self.owners);
         owners.current = fresh;
+        owners.is_spoiled = false;
         owners.held.insert(fresh, 0);
         Ok(fresh)
     }

@@ -15,7 +15,8 @@ use taskx_core::{
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
         Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -116,6 +117,14 @@ impl Store for MysqlStore {
     }
 
     async fn promote(&self, limit: u32) -> Result<Promoted> {
+        // Mostly nothing is due, which one statement without a transaction tells.
+        let next_due = self
+            .pool
+            .run("look for due jobs", async |session| upkeep::next_due(session).await)
+            .await?;
+        if next_due != Some(Duration::ZERO) {
+            return Ok(Promoted { next_due, ..Promoted::default() });
+        }
         self.pool
             .transaction("promote due jobs", async |session| upkeep::promote(session, limit).await)
             .await
@@ -162,7 +171,7 @@ impl Store for MysqlStore {
         Ok(renewed)
     }
 
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
         self.pool
             .run("look for dead workers", async |session| workers::suspects(session, besides).await)
             .await

@@ -26,13 +26,18 @@ pub(super) async fn promote(session: &mut Session, limit: u32) -> QueryResult<Pr
         let ids = hex_list(due.iter().map(|(id, _)| id.0));
         session.execute(Promote::with((&ids,))).await?;
     }
-    let next: Vec<Option<i64>> = session.load(NextDue::with(())).await?;
-    let next_due = next.into_iter().next().flatten();
+    let next_due = next_due(session).await?;
     let count = due.len();
     let mut queues: Vec<String> = due.into_iter().map(|(_, queue)| queue).collect();
     queues.sort_unstable();
     queues.dedup();
-    Ok(Promoted { queues, count, next_due: next_due.map(duration) })
+    Ok(Promoted { queues, count, next_due })
+}
+
+/// How long until the next job is due; zero if one is.
+pub(super) async fn next_due(session: &mut Session) -> QueryResult<Option<Duration>> {
+    let next: Vec<Option<i64>> = session.load(NextDue::with(())).await?;
+    Ok(next.into_iter().next().flatten().map(duration))
 }
 
 /// A number of microseconds as a duration; what is past is now.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use taskx_core::{
     job::{JobId, JobState, WorkerId},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
-    store::{NewWorker, Renewal, Renewed, Rescued, Suspect},
+    store::{NewWorker, Renewal, Renewed, Rescued, Suspect, Suspects},
 };
 use uuid::Uuid;
 
@@ -133,10 +133,7 @@ pub(super) async fn renew(session: &mut Session, renewal: &Renewal) -> QueryResu
 }
 
 /// The workers that may be dead, besides the caller's own.
-pub(super) async fn suspects(
-    session: &mut Session,
-    besides: &[WorkerId],
-) -> QueryResult<Vec<Suspect>> {
+pub(super) async fn suspects(session: &mut Session, besides: &[WorkerId]) -> QueryResult<Suspects> {
     let rows: Vec<(DbId, DbTime, DbTime, DbTime, bool, bool)> =
         session.load(Standings::with(())).await?;
     let mut rows: Vec<_> =
@@ -155,7 +152,7 @@ pub(super) async fn suspects(
         now: now.into(),
         is_absent: ended || free,
     });
-    Ok(rows.filter(|row| row.is_expired() || row.is_absent).collect())
+    Ok(Suspects::among(rows))
 }
 
 /// Ends the row of a suspect; answers what it executed at its last renewal, and what of that ran

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use diesel::{QueryResult, connection::LoadConnection, pg::Pg};
-use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
-use futures_util::{FutureExt, future::BoxFuture};
+use diesel_async::AsyncConnectionCore;
 use taskx_core::{
-    job::{JobExtras, NewJob, RunAt},
+    job::{JobExtras, NewJob, RunAt, WorkerId},
     store::Inserted,
 };
 
 use crate::{
-    postgres::statements::path::{InsertChecked, InsertFull, InsertPlain, NotifyQueues},
+    postgres::statements::path::{
+        InsertChecked, InsertClaimed, InsertFull, InsertPlain, NotifyQueues,
+    },
     rows::ExtrasRow,
     settlement::micros,
     statement::{Sql, Statement},
@@ -81,20 +82,9 @@ impl<'a> Batch<'a> {
         Ok(stored.into_iter().collect())
     }
 
-    /// [`insert`](Self::insert), and tells the listeners, in a transaction of its own: within the
-    /// insert's it would hold a lock of the whole database while the commit waits for the disk. It
-    /// is sent when the jobs are there to be found, and its answer is not waited for.
-    pub(super) async fn insert_and_tell(
-        &self,
-        conn: &mut AsyncPgConnection,
-    ) -> QueryResult<HashSet<DbId>> {
-        use diesel_async::RunQueryDsl;
-        let stored = self.insert(conn).await?;
-        // Sent when it is first polled, since `prepare_telling` has prepared it.
-        if let Some(Err(error)) = self.notification().execute(conn).now_or_never() {
-            tracing::debug!(%error, "listeners were not told; they will poll");
-        }
-        Ok(stored)
+    /// The queues in which it makes jobs available, each once.
+    pub(super) fn queues(&self) -> &[&'a str] {
+        &self.queues
     }
 
     /// What tells the listeners of its queues.
@@ -103,11 +93,27 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Makes a connection ready to tell listeners without waiting for it.
-pub(super) fn prepare_telling(conn: &mut AsyncPgConnection) -> BoxFuture<'_, QueryResult<()>> {
-    use diesel_async::RunQueryDsl;
-    let none: &[&str] = &[];
-    Box::pin(async move { NotifyQueues::with((none,)).execute(conn).await.map(drop) })
+/// Jobs that a worker shall hold from their birth on, as columns.
+pub(super) struct Births<'a>(Plain<'a>);
+
+type BirthValues<'a> =
+    (&'a [DbId], &'a [&'a str], &'a [i16], &'a [i32], DbId, &'a str, &'a [&'a str]);
+
+impl<'a> Births<'a> {
+    pub(super) fn of(jobs: &'a [NewJob]) -> Self {
+        let mut plain = Plain::default();
+        jobs.iter().for_each(|job| plain.push(job));
+        Self(plain)
+    }
+
+    pub(super) fn statement<'s>(
+        &'s self,
+        queue: &'s str,
+        owner: WorkerId,
+    ) -> Statement<InsertClaimed, BirthValues<'s>> {
+        let Plain { ids, tasks, priorities, max_attempts, payloads, .. } = &self.0;
+        InsertClaimed::with((ids, tasks, priorities, max_attempts, owner.into(), queue, payloads))
+    }
 }
 
 /// The answers in the order of the jobs, from the checked ids that were stored.

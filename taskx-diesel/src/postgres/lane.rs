@@ -23,11 +23,10 @@ use diesel::{
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
-use futures_util::future::BoxFuture;
 use taskx_core::error::{Error, ErrorKind, Result};
 
 use crate::{
-    error::{Doing, error_from_diesel},
+    error::error_from_diesel,
     postgres::session::{Life, Session, Target},
 };
 
@@ -63,13 +62,9 @@ pub(super) struct Lane {
 struct Maker {
     target: Arc<Target>,
     settings: String,
-    prepare: Option<Prepare>,
     /// How many connections of the lane were lost.
     losses: Arc<AtomicU64>,
 }
-
-/// What a new connection does before it is used.
-pub(super) type Prepare = fn(&mut AsyncPgConnection) -> BoxFuture<'_, QueryResult<()>>;
 
 /// A place in a lane. Its connection is out only while a plain fn has it.
 struct Slot {
@@ -82,10 +77,7 @@ impl Manager for Maker {
     type Error = Error;
 
     async fn create(&self) -> Result<Slot> {
-        let Session { mut conn, life } = self.target.open(&self.settings).await?;
-        if let Some(prepare) = self.prepare {
-            prepare(&mut conn).await.doing("set up a connection to PostgreSQL")?;
-        }
+        let Session { conn, life } = self.target.open(&self.settings).await?;
         Ok(Slot { conn: Some(conn), life })
     }
 
@@ -100,19 +92,17 @@ impl Manager for Maker {
 
 impl Lane {
     /// A lane of at most `size` connections, opened when they are needed, with `settings` (more
-    /// `SET`s) applied to each, and then `prepare`.
+    /// `SET`s) applied to each.
     pub(super) fn new(
         target: &Arc<Target>,
         size: usize,
         limit: Duration,
         settings: impl Into<String>,
-        prepare: Option<Prepare>,
     ) -> Result<Self> {
         let losses = Arc::<AtomicU64>::default();
         let maker = Maker {
             target: Arc::clone(target),
             settings: settings.into(),
-            prepare,
             losses: Arc::clone(&losses),
         };
         let pool = Pool::builder(maker)

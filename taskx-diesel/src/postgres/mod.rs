@@ -3,16 +3,17 @@
 //! # Connections
 //! A [`PgStore`] opens connections when it needs them, in lanes, so that one kind of work never
 //! waits for another: **claim** (1, with `synchronous_commit = off`: a claim that a crash undoes is
-//! only claimed again; see `claimants`), **due** (1, alike: what is due becomes available),
-//! **settle** (2), **insert** (1: the batcher is its only user, and a second writer gains nothing),
-//! **heart** (2: lease, and rescue beside it), **general** (3: schedules,
-//! operators' reads and changes), **tasks** (4: tasks that take a connection), and outside the
-//! lanes one that holds the presence locks and one that listens. Most processes stay below ten.
+//! only claimed again; see `claimants`), **due** (1, alike: what is due becomes available, and
+//! inserts are told to listeners), **settle** (2), **insert** (1: the batcher is its only user, and a
+//! second writer gains nothing), **heart** (2: lease, and rescue beside it), **general** (3:
+//! schedules, operators' reads and changes), **tasks** (4: tasks that take a connection), and outside
+//! the lanes one that holds the presence locks and one that listens. Most processes stay below ten.
 //!
 //! # Layout
 //! `session` connections and what they are set to · `tls` · `lane` pools and repetition ·
 //! `statements` all SQL · `insert`, `settle`, `workers`, `schedules`, `inspect`, `overview` the
-//! verbs · `presence`, `listen` · `transact` transactional tasks · `backend` a caller's own connection.
+//! verbs · `presence` · `listen`, `teller` · `transact` transactional tasks · `backend` a caller's own
+//! connection.
 
 mod backend;
 mod claimants;
@@ -27,6 +28,7 @@ mod schedules;
 mod session;
 mod settle;
 mod statements;
+mod teller;
 mod tls;
 mod transact;
 mod workers;
@@ -42,8 +44,9 @@ use taskx_core::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        WakeSource,
     },
 };
 use tokio::sync::mpsc;
@@ -60,9 +63,10 @@ use crate::{
                 TravelAttempts, TravelHistory, TravelJobs, TravelQueues, TravelSchedules,
                 TravelSlots, TravelTasks, TravelWorkers,
             },
-            path::{self, AnyDue, LockParking, NextDue, Park, Promote},
+            path::{self, AnyDue, LockParking, Park, Promote},
             workers::Now,
         },
+        teller::Teller,
     },
     rows::ClaimRow,
     settlement::micros,
@@ -106,6 +110,7 @@ pub struct PgStore {
     lanes: Lanes,
     presence: Presence,
     claimants: Claimants,
+    teller: Teller,
 }
 
 /// One pool of connections for each kind of work.
@@ -126,7 +131,8 @@ const PATH: &str = "SET enable_seqscan = off;SET enable_bitmapscan = off;\
     SET enable_hashjoin = off;SET enable_mergejoin = off;\
     SET plan_cache_mode = force_generic_plan;";
 
-/// A claim, or a promotion, that a crash of the server undoes is made again.
+/// A claim, or a promotion, that a crash of the server undoes is made again; nobody listens any more
+/// to a telling that it undoes.
 const CLAIM: &str = "SET synchronous_commit = off;";
 
 /// A task's own statements and pauses are limited by the task's timeout.
@@ -137,19 +143,18 @@ impl Lanes {
         // The server ends a statement that takes too long; only where it does not answer at all do
         // we end the call.
         let limit = options.statement_timeout + options.connect_timeout;
-        let lane = |size, settings: &str| Lane::new(target, size, limit, settings, None);
+        let lane = |size, settings: &str| Lane::new(target, size, limit, settings);
         let soon = options.path_timeout;
         let timeout = format!("SET statement_timeout = {};", soon.as_millis());
         let soon = soon + soon.min(options.connect_timeout);
-        let quick = |size, settings: &str| {
-            Lane::new(target, size, soon, format!("{timeout}{settings}"), None)
-        };
+        let quick =
+            |size, settings: &str| Lane::new(target, size, soon, format!("{timeout}{settings}"));
         Ok(Self {
             // One only: see `claimants`.
             claim: quick(1, &format!("{PATH}{CLAIM}"))?,
             due: quick(1, &format!("{PATH}{CLAIM}"))?,
             settle: quick(2, PATH)?,
-            insert: Lane::new(target, 1, limit, PATH, Some(insert::prepare_telling))?,
+            insert: lane(1, PATH)?,
             heart: quick(2, "")?,
             general: lane(3, "")?,
             tasks: lane(options.task_connections, TASKS)?,
@@ -175,7 +180,8 @@ impl PgStore {
         let target = Arc::new(Target::parse(url, &options)?);
         let lanes = Lanes::new(&target, &options)?;
         let presence = Presence::new(&target);
-        let store = Self { target, lanes, presence, claimants: Claimants::default() };
+        let teller = Teller::new(lanes.due.clone());
+        let store = Self { target, lanes, presence, claimants: Claimants::default(), teller };
         store.look_at_server().await?;
         Ok(store)
     }
@@ -244,16 +250,28 @@ impl Store for PgStore {
         }
         let (batch, doing, lane) = (insert::Batch::of(jobs), "insert jobs", &self.lanes.insert);
         let stored = if batch.is_mixed() {
-            lane.transaction(doing, async |conn| {
-                let stored = batch.insert(conn).await?;
-                batch.notification().execute(conn).await?;
-                Ok(stored)
-            })
-            .await?
+            lane.transaction(doing, async |conn| batch.insert(conn).await).await?
         } else {
-            lane.run(doing, async |conn| batch.insert_and_tell(conn).await).await?
+            lane.run(doing, async |conn| batch.insert(conn).await).await?
         };
+        self.teller.tell(batch.queues());
         Ok(insert::answers(jobs, stored))
+    }
+
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let births = insert::Births::of(jobs);
+        let rows: Vec<(bool, DbTime)> = self
+            .lanes
+            .insert
+            .run("insert claimed jobs", async |conn| {
+                births.statement(queue, owner).load(conn).await
+            })
+            .await?;
+        if let [(true, since), ..] = rows.as_slice() {
+            return Ok(Born::Claimed(since.0));
+        }
+        self.teller.tell(&[queue]);
+        Ok(Born::Available)
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
@@ -303,24 +321,26 @@ impl Store for PgStore {
     }
 
     async fn promote(&self, limit: u32) -> Result<Promoted> {
+        type Row = (Option<String>, i64, Option<i64>);
         let limit = i64::from(limit);
-        let (promoted, waits): (Vec<(String, i64)>, Vec<Option<i64>>) = self
+        let promoted: Vec<Row> = self
             .lanes
             .due
             .run("make due jobs available", async |conn| {
-                let promoted: Vec<(String, i64)> = Promote::with((limit,)).load(conn).await?;
-                let count: i64 = promoted.iter().map(|(_, count)| count).sum();
+                let mut promoted: Vec<Row> = Promote::with((limit,)).load(conn).await?;
+                let count: i64 = promoted.iter().map(|(_, count, _)| count).sum();
                 if count >= limit && !AnyDue::with(()).load::<i32>(conn).await?.is_empty() {
-                    return Ok((promoted, vec![Some(0)]));
+                    promoted.push((None, 0, Some(0)));
                 }
-                Ok((promoted, NextDue::with(()).load(conn).await?))
+                Ok(promoted)
             })
             .await?;
-        let count: i64 = promoted.iter().map(|(_, count)| count).sum();
+        let count: i64 = promoted.iter().map(|(_, count, _)| count).sum();
+        let next_due = promoted.iter().filter_map(|(.., micros)| *micros).min();
         Ok(Promoted {
             count: usize::try_from(count).unwrap_or(usize::MAX),
-            queues: promoted.into_iter().map(|(queue, _)| queue).collect(),
-            next_due: wait_of(waits),
+            queues: promoted.into_iter().filter_map(|(queue, ..)| queue).collect(),
+            next_due: wait_of(vec![next_due]),
         })
     }
 
@@ -343,7 +363,7 @@ impl Store for PgStore {
         self.renew_workers(renewal).await
     }
 
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
         self.find_suspects(besides).await
     }
 

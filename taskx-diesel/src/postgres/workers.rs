@@ -8,7 +8,7 @@ use taskx_core::{
     error::Result,
     job::{JobId, JobState, WorkerId},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
-    store::{NewWorker, Pruned, Renewal, Renewed, Rescued, Suspect},
+    store::{NewWorker, Pruned, Renewal, Renewed, Rescued, Suspect, Suspects},
 };
 
 use crate::{
@@ -18,9 +18,9 @@ use crate::{
         statements::{
             path::{DropAttempts, LockParking, NotifyQueues, Unpark},
             workers::{
-                AskedToStop, DescribeTasks, EndWorker, ForgetTasks, ForgetWorker, HeldBy,
-                LockWorker, NameTasks, PruneJobs, PruneSlots, Register, Renew, Rescue, Retire,
-                Suspects, WriteProgress,
+                AskedToStop, DescribeTasks, EndWorker, FindSuspects, ForgetTasks, ForgetWorker,
+                HeldBy, LockWorker, NameTasks, PruneJobs, PruneSlots, Register, Renew, Rescue,
+                Retire, WriteProgress,
             },
         },
     },
@@ -121,23 +121,27 @@ impl PgStore {
         })
     }
 
-    pub(super) async fn find_suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    pub(super) async fn find_suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
+        type Row = (bool, DbTime, Option<DbId>, Option<DbTime>, Option<DbTime>, Option<bool>);
         let besides: Vec<DbId> = besides.iter().copied().map(DbId::from).collect();
-        let rows: Vec<(DbId, DbTime, DbTime, DbTime, bool)> = self
+        let rows: Vec<Row> = self
             .lanes
             .heart
-            .run("look for dead workers", async |conn| Suspects::with((&besides,)).load(conn).await)
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(id, renewed_at, lease_until, now, is_absent)| Suspect {
-                id: id.into(),
-                renewed_at: renewed_at.0,
-                lease_until: lease_until.0,
-                now: now.0,
-                is_absent,
+            .run("look for dead workers", async |conn| {
+                FindSuspects::with((&besides,)).load(conn).await
             })
-            .collect())
+            .await?;
+        let has_others = rows.iter().any(|(has_others, ..)| *has_others);
+        let found = rows.into_iter().filter_map(|(_, now, id, renewed_at, lease_until, absent)| {
+            Some(Suspect {
+                id: id?.into(),
+                renewed_at: renewed_at?.0,
+                lease_until: lease_until?.0,
+                now: now.0,
+                is_absent: absent?,
+            })
+        });
+        Ok(Suspects { found: found.collect(), has_others })
     }
 
     /// First the row is ended, which is the fence; then its jobs are taken back in steps; then the

@@ -126,6 +126,16 @@ impl Wanted {
     }
 }
 
+/// Whether a worker may claim from a queue.
+pub(super) fn is_open(
+    conn: &mut SqliteConnection,
+    owner: WorkerId,
+    queue: &str,
+) -> QueryResult<bool> {
+    let open: Vec<i32> = Gate::with((DbId::from(owner), queue)).load(conn)?;
+    Ok(!open.is_empty())
+}
+
 /// Claims what is wanted, in the order (priority, id).
 pub(super) fn claim(
     conn: &mut SqliteConnection,
@@ -133,8 +143,7 @@ pub(super) fn claim(
     wanted: &Wanted,
 ) -> QueryResult<Vec<ClaimedJob>> {
     let owner = DbId::from(wanted.owner);
-    let open: Vec<i32> = Gate::with((owner, wanted.queue.as_ref())).load(conn)?;
-    if open.is_empty() {
+    if !is_open(conn, wanted.owner, &wanted.queue)? {
         return Ok(Vec::new());
     }
     let mut rows = wanted.front(conn, 1)?;

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    QueryResult, RunQueryDsl,
+    QueryResult, RunQueryDsl, SqliteConnection,
     connection::LoadConnection,
     query_builder::{AstPass, QueryFragment, QueryId},
     sql_types::{BigInt, Integer, Nullable, SmallInt, Text},
@@ -14,7 +14,7 @@ use diesel::{
 use diesel_async::AsyncConnection;
 use taskx_core::{
     error::{Error, ErrorKind},
-    job::{JobState, NAME_LIMIT, NewJob, RunAt},
+    job::{JobState, NAME_LIMIT, NewJob, RunAt, WorkerId},
     store::Inserted,
 };
 
@@ -48,6 +48,14 @@ statement! {
             SELECT 1 FROM taskx_jobs WHERE id = ?1
             UNION ALL
             SELECT 1 FROM taskx_history WHERE id = ?1)";
+
+    /// A job that a worker holds from its birth on, without extras.
+    InsertClaimed(
+        id: TaskxId, queue: Text, task: Text, priority: SmallInt, max_attempts: Integer,
+        payload: Text, now: TaskxTime, owner: TaskxId,
+    ) = "INSERT INTO taskx_jobs (id, queue, task, state, priority, max_attempts, payload,
+            inserted_at, run_at, claimed_at, owner, fence, attempt)
+        VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?7, ?7, ?8, 1, 1)";
 }
 
 /// `N` plain jobs by one statement.
@@ -233,6 +241,27 @@ where
         answers.extend(std::iter::repeat_n(Inserted::New, rows));
     }
     Ok(answers)
+}
+
+/// Inserts jobs at `now` as held by a worker.
+///
+/// # Errors
+/// As [`insert`].
+pub(super) fn insert_claimed(
+    conn: &mut SqliteConnection,
+    now: DbTime,
+    jobs: &[NewJob],
+    owner: WorkerId,
+) -> QueryResult<()> {
+    refuse_wrong(jobs)?;
+    for job in jobs {
+        let (id, owner) = (DbId::from(job.id), DbId::from(owner));
+        let (queue, task) = (job.queue.as_ref(), job.task.as_ref());
+        let values =
+            (id, queue, task, job.priority, job.max_attempts, job.payload.as_str(), now, owner);
+        InsertClaimed::with(values).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// [`insert`] inside the transaction of a caller's connection. A savepoint of Diesel's keeps a

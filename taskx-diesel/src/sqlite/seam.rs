@@ -14,8 +14,9 @@ use taskx_core::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, TransactionBody, TransactionEnd, Wake, WakeSource,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        WakeSource,
     },
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -64,6 +65,21 @@ impl Store for SqliteStore {
         self.writer.write("insert jobs", move |conn, now| insert::insert(conn, now, &jobs)).await
     }
 
+    async fn insert_claimed(&self, jobs: &[NewJob], queue: &str, owner: WorkerId) -> Result<Born> {
+        let (jobs, queue) = (jobs.to_vec(), queue.to_owned());
+        self.writer
+            .write("insert claimed jobs", move |conn, now| {
+                if claim::is_open(conn, owner, &queue)? {
+                    insert::insert_claimed(conn, now, &jobs, owner)?;
+                    Ok(Born::Claimed(now.0))
+                } else {
+                    insert::insert(conn, now, &jobs)?;
+                    Ok(Born::Available)
+                }
+            })
+            .await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
         let wanted = Wanted::of(claim);
         self.writer.write("claim jobs", move |conn, now| claim::claim(conn, now, &wanted)).await
@@ -101,7 +117,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn suspects(&self, besides: &[WorkerId]) -> Result<Vec<Suspect>> {
+    async fn suspects(&self, besides: &[WorkerId]) -> Result<Suspects> {
         let (besides, now) = (besides.to_vec(), self.clock.now());
         let candidates = self
             .readers
@@ -112,7 +128,7 @@ impl Store for SqliteStore {
             suspect.is_absent |= candidate.presence && self.presence.is_free(suspect.id);
             suspect
         });
-        Ok(standings.filter(|suspect| suspect.is_expired() || suspect.is_absent).collect())
+        Ok(Suspects::among(standings))
     }
 
     async fn rescue(&self, suspect: &Suspect, crash_limit: i32) -> Result<Vec<Rescued>> {

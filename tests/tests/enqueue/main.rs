@@ -2,6 +2,7 @@
 //! transactions on Diesel's and diesel-async's own connections.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
 
+mod born;
 mod commit_unknown;
 mod finishers;
 mod handle;

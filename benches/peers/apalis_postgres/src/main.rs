@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use apalis::{layers::WorkerBuilderExt, prelude::*};
 use apalis_postgres::{Config, PostgresStorage, queries::push_tasks};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use taskx_measure::{Contestant, Filling, Handler, Job as Order, Setting, drive, ran};
+use taskx_measure::{Contestant, Filling, Handler, Job as Order, ORDERS, Setting, drive, ran};
 use tokio::task::JoinHandle;
 
 const QUEUE: &str = "bench";
@@ -34,6 +34,15 @@ impl Contestant for Peer {
         let mut storage = PostgresStorage::new(&self.0).with_config(config);
         let args: Args = (false, job);
         storage.push(args).await.map_err(|error| anyhow!("{error}"))
+    }
+
+    async fn enqueue_in_transaction(&self, job: Order) -> Result<()> {
+        let mut transaction = self.0.begin().await?;
+        let row = sqlx::query("INSERT INTO bench_orders VALUES ($1)");
+        row.bind(i64::try_from(job.order)?).execute(&mut *transaction).await?;
+        let task = TaskBuilder::new(serde_json::to_vec(&(false, job))?).build();
+        push_tasks(&mut *transaction, QUEUE, vec![task]).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn enqueue_many(&self, jobs: Vec<Order>, filling: Filling) -> Result<()> {
@@ -85,6 +94,7 @@ async fn main() -> Result<()> {
     let order = taskx_measure::order()?;
     let pool = PgPoolOptions::new().max_connections(20).connect(&order.url).await?;
     PostgresStorage::setup(&pool).await?;
+    sqlx::query(ORDERS).execute(&pool).await?;
     let measured = drive::run(Arc::new(Peer(pool)), &order).await?;
     println!("{}", measured.to_line());
     Ok(())

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use apalis::{layers::WorkerBuilderExt, prelude::*};
 use apalis_sqlite::{Config, SqlitePool, SqliteStorage, callback::HookCallbackListener};
-use taskx_measure::{Contestant, Filling, Handler, Job as Order, Setting, drive, ran};
+use taskx_measure::{Contestant, Filling, Handler, Job as Order, ORDERS, Setting, drive, ran};
 use tokio::task::JoinHandle;
 
 const QUEUE: &str = "bench";
@@ -38,6 +38,15 @@ impl Contestant for Peer {
 
     async fn enqueue(&self, job: Order) -> Result<()> {
         self.storage(QUEUE, 10).push((false, job)).await.map_err(|error| anyhow!("{error}"))
+    }
+
+    async fn enqueue_in_transaction(&self, job: Order) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("INSERT INTO bench_orders VALUES ($1)");
+        row.bind(i64::try_from(job.order)?).execute(&mut *transaction).await?;
+        let task = TaskBuilder::new(serde_json::to_vec(&(false, job))?).build();
+        apalis_sqlite::queries::push_tasks(&mut *transaction, QUEUE, &[task]).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn enqueue_many(&self, jobs: Vec<Order>, filling: Filling) -> Result<()> {
@@ -99,6 +108,7 @@ async fn main() -> Result<()> {
     let (pool, changes) = SqliteStorage::connect_with_callback(&url)?;
     sqlx::query("PRAGMA journal_mode = wal").execute(&pool).await?;
     SqliteStorage::migrations().run(&pool).await?;
+    sqlx::query(ORDERS).execute(&pool).await?;
     let peer = Peer { pool, changes: Mutex::new(Some(changes)) };
     let measured = drive::run(Arc::new(peer), &order).await?;
     println!("{}", measured.to_line());

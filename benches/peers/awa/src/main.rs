@@ -12,7 +12,7 @@ use awa::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use taskx_measure::{Contestant, Filling, Handler, Job, Setting, drive, ran};
+use taskx_measure::{Contestant, Filling, Handler, Job, ORDERS, Setting, drive, ran};
 
 const QUEUE: &str = "bench";
 
@@ -41,6 +41,14 @@ impl Contestant for Peer {
     async fn enqueue(&self, job: Job) -> Result<()> {
         awa::insert_with(&self.pool, &Nothing(job), options(QUEUE, false)).await?;
         Ok(())
+    }
+
+    async fn enqueue_in_transaction(&self, job: Job) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("INSERT INTO bench_orders VALUES ($1)");
+        row.bind(i64::try_from(job.order)?).execute(&mut *transaction).await?;
+        awa::insert_with(&mut *transaction, &Nothing(job), options(QUEUE, false)).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn enqueue_many(&self, jobs: Vec<Job>, filling: Filling) -> Result<()> {
@@ -103,6 +111,7 @@ async fn main() -> Result<()> {
     let order = taskx_measure::order()?;
     let pool = PgPoolOptions::new().max_connections(20).connect(&order.url).await?;
     awa::migrations::run(&pool).await?;
+    sqlx::query(ORDERS).execute(&pool).await?;
     let storage = QueueStorage::new(QueueStorageConfig::default())?;
     let measured = drive::run(Arc::new(Peer { pool, storage }), &order).await?;
     println!("{}", measured.to_line());

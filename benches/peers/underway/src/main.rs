@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 use jiff::{Span, ToSpan};
 use sqlx::{PgPool, Postgres, Transaction, postgres::PgPoolOptions};
-use taskx_measure::{Contestant, Filling, Handler, Job, Setting, drive, ran};
+use taskx_measure::{Contestant, Filling, Handler, Job, ORDERS, Setting, drive, ran};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use underway::{Queue, Task, Worker};
@@ -62,6 +62,14 @@ impl Contestant for Peer {
         Ok(())
     }
 
+    async fn enqueue_in_transaction(&self, job: Job) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("INSERT INTO bench_orders VALUES ($1)");
+        row.bind(i64::try_from(job.order)?).execute(&mut *transaction).await?;
+        self.queue.enqueue(&mut *transaction, &Bench::PLAIN, &(false, job)).await?;
+        Ok(transaction.commit().await?)
+    }
+
     async fn enqueue_many(&self, jobs: Vec<Job>, filling: Filling) -> Result<()> {
         let queue = if filling.elsewhere { &self.elsewhere } else { &*self.queue };
         let task = Bench { handler: filling.handler, later: filling.later };
@@ -110,6 +118,7 @@ async fn main() -> Result<()> {
     let connections = u32::try_from(concurrency(Setting::Best))? + BESIDES;
     let pool = PgPoolOptions::new().max_connections(connections).connect(&order.url).await?;
     underway::run_migrations(&pool).await?;
+    sqlx::query(ORDERS).execute(&pool).await?;
     let queue = Queue::builder().name("bench").pool(pool.clone()).build().await?;
     let elsewhere = Queue::builder().name("elsewhere").pool(pool.clone()).build().await?;
     let peer = Peer { pool, queue: Arc::new(queue), elsewhere };

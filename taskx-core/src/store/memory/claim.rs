@@ -4,28 +4,38 @@ use std::collections::BTreeSet;
 
 use super::tables::{Row, Tables, Time};
 use crate::{
-    job::{ClaimedJob, JobExtras, JobId, JobState},
+    job::{ClaimedJob, JobExtras, JobId, JobState, WorkerId},
     store::{Claim, Promoted},
 };
 
 /// Claims jobs of one queue.
 pub(super) fn claim(tables: &mut Tables, now: Time, claim: &Claim) -> Vec<ClaimedJob> {
-    if !tables.workers.contains_key(&claim.owner) || tables.pauses.contains_key(&*claim.queue) {
+    if !is_open(tables, &claim.queue, claim.owner) {
         return Vec::new();
     }
     let mut chosen = Vec::new();
     for id in choose(tables, claim) {
-        tables.live.change(id, |row| {
-            let job = &mut row.job;
-            job.state = JobState::Running;
-            job.owner = Some(claim.owner);
-            job.claimed_at = Some(now);
-            job.fence += 1;
-            job.attempt += 1;
-        });
+        take(tables, now, id, claim.owner);
         chosen.extend(tables.live.get(id).and_then(|row| claimed(row, claim)));
     }
     chosen
+}
+
+/// Whether a worker may claim from a queue.
+pub(super) fn is_open(tables: &Tables, queue: &str, owner: WorkerId) -> bool {
+    tables.workers.contains_key(&owner) && !tables.pauses.contains_key(queue)
+}
+
+/// Makes a job a worker's.
+pub(super) fn take(tables: &mut Tables, now: Time, id: JobId, owner: WorkerId) {
+    tables.live.change(id, |row| {
+        let job = &mut row.job;
+        job.state = JobState::Running;
+        job.owner = Some(owner);
+        job.claimed_at = Some(now);
+        job.fence += 1;
+        job.attempt += 1;
+    });
 }
 
 /// The first fitting job if it is solo, else the first fitting ones that are not.

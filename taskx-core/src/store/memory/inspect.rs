@@ -270,6 +270,8 @@ fn redriven(mut row: Row, now: Time) -> Row {
     job.run_at = now;
     job.attempt = 0;
     job.crash_count = 0;
+    job.snooze_count = 0;
+    job.claimed_at = None;
     job.owner = None;
     job.finished_at = None;
     job.cancel_requested_at = None;

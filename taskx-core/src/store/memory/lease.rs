@@ -14,7 +14,7 @@ use crate::{
     inspect::{TaskInfo, WorkerInfo},
     job::{JobId, JobState, WorkerId},
     outcome::{DEAD_RETENTION, FINISHED_RETENTION},
-    store::{NewWorker, Renewal, Renewed, Rescued, Suspect},
+    store::{NewWorker, Renewal, Renewed, Rescued, Suspect, Suspects},
 };
 
 /// Makes a worker row, and brings parked jobs of its tasks back.
@@ -98,7 +98,7 @@ pub(super) fn hold_presence(tables: &mut Tables, worker: WorkerId, session: &Arc
 }
 
 /// The workers that may be dead.
-pub(super) fn suspects(tables: &Tables, now: Time, besides: &[WorkerId]) -> Vec<Suspect> {
+pub(super) fn suspects(tables: &Tables, now: Time, besides: &[WorkerId]) -> Suspects {
     let standing = |row: &WorkerRow| Suspect {
         id: row.info.id,
         renewed_at: row.info.renewed_at,
@@ -107,7 +107,7 @@ pub(super) fn suspects(tables: &Tables, now: Time, besides: &[WorkerId]) -> Vec<
         is_absent: row.presence.as_ref().is_some_and(|p| Weak::strong_count(p) == 0),
     };
     let others = tables.workers.values().filter(|row| !besides.contains(&row.info.id));
-    others.map(standing).filter(|row| row.is_expired() || row.is_absent).collect()
+    Suspects::among(others.map(standing))
 }
 
 /// Ends the row of a dead worker and takes its jobs back.

@@ -146,8 +146,10 @@ impl Live {
 impl Tables {
     /// What watchers are to be told, once.
     pub(super) fn take_news(&mut self) -> Vec<Wake> {
-        let woken = std::mem::take(&mut self.live.woken).into_iter().map(Wake::Queue);
-        self.news.drain(..).chain(woken).collect()
+        let mut woken = std::mem::take(&mut self.live.woken);
+        // A job may have been inserted and claimed by one verb.
+        woken.retain(|queue| self.live.ready(queue).next().is_some());
+        self.news.drain(..).chain(woken.into_iter().map(Wake::Queue)).collect()
     }
 
     /// Whether a job of this id is stored, live or finished.

@@ -116,7 +116,7 @@ pub async fn travel_makes_time_pass(store: &dyn Store) {
     travel(store, HOUR + SECOND).await;
     store.promote(10).await.unwrap();
     assert_eq!(find(store, id).await.state, JobState::Available);
-    assert_eq!(store.suspects(&[]).await.unwrap().len(), 1);
+    assert_eq!(store.suspects(&[]).await.unwrap().found.len(), 1);
 }
 
 /// Migrating a database that is up to date changes nothing, any number of times.

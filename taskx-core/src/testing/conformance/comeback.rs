@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::steps::{
-    HOUR, MINUTE, claim, claim_one, failure, find, ids, inserted, near, retry, running, settle,
+    HOUR, MINUTE, ada, claim, claim_one, failure, find, ids, inserted, near, retry, running, settle,
     settled, settlement, snooze, state, travel, worker,
 };
 use crate::{
@@ -69,6 +69,19 @@ pub async fn snoozes_add_up(store: &dyn Store) {
         assert_eq!(settle(store, &again, snooze(Duration::ZERO)).await, Settled::Done);
     }
     assert_eq!(find(store, held.id).await.snooze_count, 4);
+}
+
+/// A job that came back from the dead letters has not snoozed yet: its new life has all its tries.
+pub async fn a_redriven_jobs_snoozes_are_counted_anew(store: &dyn Store) {
+    let held = settled(store, snooze(Duration::ZERO)).await;
+    let again = claim_one(store, held.owner).await;
+    let gave_up = Outcome::Discarded { reason: "gave up".to_owned(), failure: None };
+    assert_eq!(settle(store, &again, gave_up).await, Settled::Done);
+    assert_eq!(find(store, held.id).await.snooze_count, 1);
+    assert_eq!(store.retry(&[held.id], &ada()).await.unwrap(), 1);
+    let found = find(store, held.id).await;
+    assert_eq!((found.snooze_count, found.claimed_at), (0, None));
+    assert_eq!(claim_one(store, held.owner).await.snooze_count, 0);
 }
 
 /// A snooze with a failure keeps the failure, and still uses no attempt.

@@ -10,7 +10,7 @@ use crate::{
     clock::later,
     inspect::WorkerInfo,
     job::{ClaimedJob, JobId, JobState, WorkerId},
-    store::{Progress, Renewal, Renewed, Store},
+    store::{Progress, Renewal, Renewed, Store, Suspects},
 };
 
 /// The one worker that is registered.
@@ -112,7 +112,7 @@ pub async fn a_late_renewal_is_a_renewal(store: &dyn Store) {
     let owner = worker(store).await;
     suspect(store, owner).await;
     assert_eq!(store.renew(&renewal(owner, &[])).await.unwrap().alive, [owner]);
-    assert_eq!(store.suspects(&[]).await.unwrap(), []);
+    assert_eq!(store.suspects(&[]).await.unwrap().found, []);
 }
 
 /// A renewal of nothing is nothing.
@@ -187,14 +187,14 @@ pub async fn a_renewal_tells_nothing_of_others(store: &dyn Store) {
 pub async fn a_living_worker_is_no_suspect(store: &dyn Store) {
     worker(store).await;
     travel(store, LEASE - SECOND * 5).await;
-    assert_eq!(store.suspects(&[]).await.unwrap(), []);
+    assert_eq!(store.suspects(&[]).await.unwrap().found, []);
 }
 
 /// A worker is a suspect when its lease has ended by the database's clock.
 pub async fn an_ended_lease_makes_a_suspect(store: &dyn Store) {
     let owner = worker(store).await;
     travel(store, LEASE + SECOND).await;
-    let suspects = store.suspects(&[]).await.unwrap();
+    let suspects = store.suspects(&[]).await.unwrap().found;
     assert_eq!(suspects.len(), 1);
     assert_eq!((suspects[0].id, suspects[0].is_expired()), (owner, true));
     assert_eq!(suspects[0].renewed_at, only_worker(store).await.renewed_at);
@@ -206,7 +206,7 @@ pub async fn leases_are_each_workers_own(store: &dyn Store) {
     store.register(&short).await.unwrap();
     store.register(&crate::store::NewWorker { lease: HOUR, ..long }).await.unwrap();
     travel(store, MINUTE).await;
-    let suspects = store.suspects(&[]).await.unwrap();
+    let suspects = store.suspects(&[]).await.unwrap().found;
     assert_eq!(suspects.iter().map(|suspect| suspect.id).collect::<Vec<_>>(), [short.id]);
 }
 
@@ -214,14 +214,25 @@ pub async fn leases_are_each_workers_own(store: &dyn Store) {
 pub async fn own_rows_are_no_suspects(store: &dyn Store) {
     let (own, more, other) = (worker(store).await, worker(store).await, worker(store).await);
     travel(store, LEASE + SECOND).await;
-    let suspects = store.suspects(&[own, more]).await.unwrap();
+    let suspects = store.suspects(&[own, more]).await.unwrap().found;
     assert_eq!(suspects.iter().map(|suspect| suspect.id).collect::<Vec<_>>(), [other]);
+}
+
+/// A process learns whether it is alone, though nobody looks dead.
+pub async fn others_are_seen_though_they_live(store: &dyn Store) {
+    let (own, other) = (worker(store).await, worker(store).await);
+    let alone = store.suspects(&[own, other]).await.unwrap();
+    assert_eq!(alone, Suspects { found: vec![], has_others: false });
+    let watched = store.suspects(&[own]).await.unwrap();
+    assert_eq!(watched, Suspects { found: vec![], has_others: true });
+    store.retire(other).await.unwrap();
+    assert!(!store.suspects(&[own]).await.unwrap().has_others);
 }
 
 /// A worker that never held a presence lock is not suspected for the lack of it.
 pub async fn no_presence_is_no_crime(store: &dyn Store) {
     let held = running(store).await;
-    assert_eq!(store.suspects(&[]).await.unwrap(), []);
+    assert_eq!(store.suspects(&[]).await.unwrap().found, []);
     assert_eq!(state(store, held.id).await, JobState::Running);
 }
 
@@ -230,8 +241,8 @@ pub async fn presence_may_be_held_twice(store: &dyn Store) {
     let owner = worker(store).await;
     let first = store.hold_presence(owner).await.unwrap();
     assert_eq!(store.hold_presence(owner).await.unwrap(), first);
-    assert_eq!(store.suspects(&[]).await.unwrap(), []);
-    assert_eq!(store.suspects(&[owner]).await.unwrap(), []);
+    assert_eq!(store.suspects(&[]).await.unwrap().found, []);
+    assert_eq!(store.suspects(&[owner]).await.unwrap().found, []);
 }
 
 /// What a worker claimed stays its own while its lease runs, whoever looks.

@@ -29,7 +29,7 @@ async fn present(db: &dyn Fixture) -> Option<(Box<dyn Store>, WorkerId)> {
 async fn suspected(store: &dyn Store) -> Vec<Suspect> {
     let start = Instant::now();
     loop {
-        let suspects = store.suspects(&[]).await.unwrap();
+        let suspects = store.suspects(&[]).await.unwrap().found;
         if !suspects.is_empty() {
             return suspects;
         }
@@ -41,9 +41,9 @@ async fn suspected(store: &dyn Store) -> Vec<Suspect> {
 /// Who holds the lock is no suspect.
 pub async fn who_is_present_is_no_suspect(db: &dyn Fixture) {
     let Some((other, owner)) = present(db).await else { return };
-    assert_eq!(db.store().suspects(&[]).await.unwrap(), []);
+    assert_eq!(db.store().suspects(&[]).await.unwrap().found, []);
     assert!(other.hold_presence(owner).await.unwrap());
-    assert_eq!(db.store().suspects(&[]).await.unwrap(), []);
+    assert_eq!(db.store().suspects(&[]).await.unwrap().found, []);
 }
 
 /// A look at a lock neither takes it nor frees it.
@@ -52,7 +52,7 @@ pub async fn looking_changes_nothing(db: &dyn Fixture) {
     let third = db.reopen().await.unwrap();
     for _ in 0..5 {
         for store in [db.store(), &*third, &*other] {
-            assert_eq!(store.suspects(&[]).await.unwrap(), []);
+            assert_eq!(store.suspects(&[]).await.unwrap().found, []);
         }
     }
     assert_eq!(other.renew(&renewal(owner, &[])).await.unwrap().alive, [owner]);
@@ -87,7 +87,7 @@ pub async fn a_session_may_be_several_workers(db: &dyn Fixture) {
     let Some((other, first)) = present(db).await else { return };
     let second = worker(&*other).await;
     assert!(other.hold_presence(second).await.unwrap());
-    assert_eq!(db.store().suspects(&[]).await.unwrap(), []);
+    assert_eq!(db.store().suspects(&[]).await.unwrap().found, []);
     drop(other);
     let start = Instant::now();
     while suspected(db.store()).await.len() < 2 {
@@ -95,7 +95,7 @@ pub async fn a_session_may_be_several_workers(db: &dyn Fixture) {
         sleep(Duration::from_millis(20)).await;
     }
     let mut suspects: Vec<_> =
-        db.store().suspects(&[]).await.unwrap().iter().map(|suspect| suspect.id).collect();
+        db.store().suspects(&[]).await.unwrap().found.iter().map(|suspect| suspect.id).collect();
     suspects.sort_unstable();
     let mut both = [first, second];
     both.sort_unstable();
@@ -106,7 +106,7 @@ pub async fn a_session_may_be_several_workers(db: &dyn Fixture) {
 pub async fn presence_does_not_replace_the_lease(db: &dyn Fixture) {
     let Some((_other, owner)) = present(db).await else { return };
     travel(db.store(), LEASE + SECOND).await;
-    let suspects = db.store().suspects(&[]).await.unwrap();
+    let suspects = db.store().suspects(&[]).await.unwrap().found;
     assert_eq!((suspects[0].id, suspects[0].is_expired()), (owner, true));
 }
 
@@ -115,5 +115,5 @@ pub async fn a_retired_workers_lock_is_forgotten(db: &dyn Fixture) {
     let Some((other, owner)) = present(db).await else { return };
     other.retire(owner).await.unwrap();
     drop(other);
-    assert_eq!(db.store().suspects(&[]).await.unwrap(), []);
+    assert_eq!(db.store().suspects(&[]).await.unwrap().found, []);
 }

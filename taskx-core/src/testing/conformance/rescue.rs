@@ -363,5 +363,5 @@ pub async fn a_retired_worker_is_no_suspect(store: &dyn Store) {
     let owner = worker(store).await;
     store.retire(owner).await.unwrap();
     travel(store, HOUR).await;
-    assert_eq!(store.suspects(&[]).await.unwrap(), []);
+    assert_eq!(store.suspects(&[]).await.unwrap().found, []);
 }

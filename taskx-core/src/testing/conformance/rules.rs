@@ -21,6 +21,15 @@ macro_rules! conformance {
                 attempts_go_with_a_deleted_job
                 a_forgotten_job_leaves_no_attempts
             }
+            birth(store) {
+                a_job_born_claimed_is_held
+                a_job_born_claimed_is_settled
+                a_batch_is_born_as_a_whole
+                a_dead_worker_gets_no_birth
+                a_paused_queue_gives_no_birth
+                a_retired_worker_gives_births_back
+                a_dead_workers_births_are_rescued
+            }
             cancel(store) {
                 a_waiting_job_is_cancelled_at_once
                 a_cancelled_job_does_not_run
@@ -73,6 +82,7 @@ macro_rules! conformance {
                 delays_are_each_jobs_own
                 a_snoozed_job_uses_no_attempt
                 snoozes_add_up
+                a_redriven_jobs_snoozes_are_counted_anew
                 a_snooze_may_tell_of_a_failure
                 a_released_job_is_as_before
                 a_released_job_keeps_its_place
@@ -182,6 +192,7 @@ macro_rules! conformance {
                 an_ended_lease_makes_a_suspect
                 leases_are_each_workers_own
                 own_rows_are_no_suspects
+                others_are_seen_though_they_live
                 no_presence_is_no_crime
                 presence_may_be_held_twice
                 a_living_workers_jobs_are_its_own

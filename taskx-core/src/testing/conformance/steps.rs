@@ -200,7 +200,7 @@ pub(super) fn renewal(worker: WorkerId, running: &[JobId]) -> Renewal {
 /// Lets a worker's lease end and reads its row as a suspect.
 pub(super) async fn suspect(store: &dyn Store, worker: WorkerId) -> Suspect {
     travel(store, LEASE + SECOND).await;
-    let suspects = store.suspects(&[]).await.unwrap();
+    let suspects = store.suspects(&[]).await.unwrap().found;
     *suspects.iter().find(|suspect| suspect.id == worker).expect("the worker must be suspected")
 }
 

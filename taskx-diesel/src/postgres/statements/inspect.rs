@@ -36,18 +36,17 @@ statement! {
          SELECT id FROM gone",
     );
 
-    /// Brings finished jobs back that are not completed: available now, their attempts counted
-    /// anew, their fence kept so that no claim's number comes twice. Gives their queues.
+    /// Makes finished jobs that are not completed live again: same id, the fence goes on so that no
+    /// claim's number comes twice, all else begins anew. Gives their queues.
     pub(crate) Redrive(ids: Array<TaskxId>) -> Text =
         "WITH gone AS (DELETE FROM taskx_history WHERE id = ANY ($1) AND state <> 10 RETURNING *) \
          INSERT INTO taskx_jobs (id, queue, task, state, priority, max_attempts, fence, payload, \
-         payload_format, task_version, inserted_at, run_at, claimed_at, snooze_count, tags, meta, \
-         trace, parent_id, batch_id, schedule_id, slot, expires_at, \
-         unique_key, concurrency_key, tenant) \
-         SELECT id, queue, task, 0, priority, max_attempts, fence, payload, payload_format, \
-         task_version, inserted_at, now(), claimed_at, snooze_count, tags, meta, \
-         trace, parent_id, batch_id, schedule_id, slot, expires_at, unique_key, concurrency_key, \
-         tenant FROM gone ON CONFLICT (id) DO NOTHING RETURNING queue";
+         payload_format, task_version, inserted_at, run_at, tags, meta, trace, parent_id, \
+         batch_id, schedule_id, slot, expires_at, unique_key, concurrency_key, tenant) \
+         SELECT id, queue, task, 0, priority, max_attempts, fence, payload, \
+         payload_format, task_version, inserted_at, now(), tags, meta, trace, parent_id, \
+         batch_id, schedule_id, slot, expires_at, unique_key, concurrency_key, tenant \
+         FROM gone ON CONFLICT (id) DO NOTHING RETURNING queue";
 
     /// Makes waiting jobs available at once; the reason of a parked one is past. Gives their queues.
     pub(crate) RunNow(ids: Array<TaskxId>) -> Text =

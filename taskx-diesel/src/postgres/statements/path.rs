@@ -1,6 +1,6 @@
 //! The path of a job: insert, claim, settle, promote, park.
 
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
 
 use crate::{
     schema::sql_types::{TaskxId, TaskxTime},
@@ -112,6 +112,30 @@ statement! {
          AS i(id, queue, task, priority, max_attempts, payload, run_at, delay) ",
         due!(),
     );
+
+    /// Inserts jobs that worker `$5` holds from their birth on, all of queue `$6`; they are available
+    /// instead if its row was ended or the queue is paused. Gives for each whether it is held, and
+    /// since when. `me` as in [`Claim`].
+    pub(crate) InsertClaimed(
+        ids: Array<TaskxId>,
+        tasks: Array<Text>,
+        priorities: Array<SmallInt>,
+        max_attempts: Array<Integer>,
+        owner: TaskxId,
+        queue: Text,
+        payloads: Array<Text>,
+    ) -> (Bool, TaskxTime) =
+        "WITH me AS MATERIALIZED (SELECT FROM taskx_workers w \
+         WHERE w.id = $5 AND w.ended_at IS NULL FOR KEY SHARE), \
+         gate AS MATERIALIZED (SELECT EXISTS (SELECT FROM me) AND NOT EXISTS (SELECT FROM \
+         taskx_queues q WHERE q.name = $6 AND q.paused_at IS NOT NULL) AS open) \
+         INSERT INTO taskx_jobs (id, queue, task, state, priority, max_attempts, payload, \
+         inserted_at, run_at, claimed_at, owner, fence, attempt) \
+         SELECT i.id, $6, i.task, open::int, i.priority, i.max_attempts, i.payload, now(), now(), \
+         CASE WHEN open THEN now() END, CASE WHEN open THEN $5 END, open::int, open::int \
+         FROM gate CROSS JOIN unnest($1::uuid[], $2::text[], $3::int2[], $4::int4[], $7::text[]) \
+         AS i(id, task, priority, max_attempts, payload) \
+         RETURNING state = 1, inserted_at";
 
     /// Inserts jobs with all that they may have, without looking for their ids.
     pub(crate) InsertFull(
@@ -299,19 +323,19 @@ statement! {
          WHERE j.id = i.id AND j.fence = i.fence AND j.owner IS NULL AND j.state <> 1))";
 
     /// Makes up to `$1` due jobs available, the longest due first; counts them by queue and tells
-    /// the listeners, since their worker may be another than the one that promotes.
-    pub(crate) Promote(limit: BigInt) -> (Text, BigInt) = concat!(
+    /// the listeners, since their worker may be another than the one that promotes. One more row has
+    /// no queue, and the microseconds until the next job is due. For it only times after now are
+    /// looked at, so that the index entries of jobs that were just promoted are not walked.
+    pub(crate) Promote(limit: BigInt) -> (Nullable<Text>, BigInt, Nullable<BigInt>) = concat!(
         "WITH up AS (UPDATE taskx_jobs SET state = 0 WHERE ctid = ANY (ARRAY ( \
          SELECT ctid FROM taskx_jobs WHERE state IN (2, 3) AND run_at <= now() \
          ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED)) RETURNING queue), \
          told AS (SELECT queue, count(*) AS jobs FROM up GROUP BY queue) \
-         SELECT queue, jobs FROM told WHERE pg_notify(", channel!(), ", 'q:' || queue) IS NOT NULL",
+         SELECT queue, jobs, NULL FROM told \
+         WHERE pg_notify(", channel!(), ", 'q:' || queue) IS NOT NULL \
+         UNION ALL SELECT NULL, 0, (EXTRACT(epoch FROM min(run_at) - now()) * 1000000)::int8 \
+         FROM taskx_jobs WHERE state IN (2, 3) AND run_at > now()",
     );
-
-    /// Microseconds until the next job is due. Only times after now are looked at, so that the
-    /// index entries of jobs that were just promoted are not walked.
-    pub(crate) NextDue() -> Nullable<BigInt> = "SELECT (EXTRACT(epoch FROM min(run_at) - now()) \
-         * 1000000)::int8 FROM taskx_jobs WHERE state IN (2, 3) AND run_at > now()";
 
     /// 1 if a job is due that nobody has promoted yet.
     pub(crate) AnyDue() -> Integer = "SELECT 1 FROM taskx_jobs \

@@ -67,14 +67,22 @@ statement! {
         "SELECT id FROM taskx_jobs WHERE id = ANY ($1) AND owner = ANY ($2) AND state = 1 \
          AND cancel_requested_at IS NOT NULL";
 
-    /// Rows besides `$1` that may be dead: ended by a rescuer that did not finish, lease over, or
+    /// Whether there are rows besides `$1`, and those of them that may be dead: ended by a rescuer that did not finish, lease over, or
     /// presence lock free. The locks are read and not tried, since a tried lock is held for a
     /// moment, in which its worker could not take it back. Not in the first 10 s of the server, nor
     /// after the crash of one of its processes, which makes it end all sessions and empty its
     /// statistics: both free the locks of workers that live.
-    pub(crate) Suspects(besides: Array<TaskxId>)
-        -> (TaskxId, TaskxTime, TaskxTime, TaskxTime, Bool) = concat!(
-        "SELECT w.id, w.renewed_at, w.lease_until, now(), a.absent \
+    pub(crate) FindSuspects(besides: Array<TaskxId>) -> (
+        Bool,
+        TaskxTime,
+        Nullable<TaskxId>,
+        Nullable<TaskxTime>,
+        Nullable<TaskxTime>,
+        Nullable<Bool>,
+    ) = concat!(
+        "SELECT o.exist, now(), s.id, s.renewed_at, s.lease_until, s.absent \
+         FROM (SELECT EXISTS (SELECT FROM taskx_workers w WHERE w.id <> ALL ($1)) AS exist) o \
+         LEFT JOIN (SELECT w.id, w.renewed_at, w.lease_until, a.absent \
          FROM taskx_workers w CROSS JOIN LATERAL (SELECT w.ended_at IS NOT NULL \
          OR (w.presence = 1 \
          AND GREATEST(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time()) \
@@ -83,8 +91,8 @@ statement! {
          AND l.objsubid = 1 \
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
          AND ((l.classid::int8 << 32) | l.objid::int8) = ", presence_key!(), ")) AS absent) a \
-         WHERE w.id <> ALL ($1) AND (a.absent OR w.lease_until < now()) \
-         ORDER BY w.renewed_at",
+         WHERE w.id <> ALL ($1) AND (a.absent OR w.lease_until < now())) s ON true \
+         ORDER BY s.renewed_at",
     );
 
     /// Locks a worker's row against claims, and gives what a rescue decides by.
