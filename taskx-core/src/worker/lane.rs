@@ -100,18 +100,19 @@ impl Lane {
         Some(job)
     }
 
-    /// After a full batch was used up: more of them at once if it was gone quickly, fewer if not.
+    /// After a full batch was used up: as many as would have lasted as long as a batch should. At
+    /// most eight times as many, for a few quick jobs tell little of those behind them.
     fn adapt(&self, lasted: Duration) {
-        let batch = self.batch.load(Ordering::Relaxed);
-        let next = if lasted < BATCH_LASTS / 2 {
-            batch.saturating_mul(2)
-        } else if lasted > BATCH_LASTS * 2 {
-            batch / 2
-        } else {
+        if (BATCH_LASTS / 2..=BATCH_LASTS * 2).contains(&lasted) {
             return;
-        };
-        self.batch
-            .store(next.clamp(self.size.clamp(1, LARGEST_BATCH), LARGEST_BATCH), Ordering::Relaxed);
+        }
+        let batch = self.batch.load(Ordering::Relaxed);
+        let fitting = u128::from(batch) * BATCH_LASTS.as_micros() / lasted.as_micros().max(1);
+        let next = u32::try_from(fitting)
+            .unwrap_or(u32::MAX)
+            .clamp(batch / 2, batch.saturating_mul(8))
+            .clamp(self.size.clamp(1, LARGEST_BATCH), LARGEST_BATCH);
+        self.batch.store(next, Ordering::Relaxed);
     }
 
     /// How many jobs a claim should ask for now; 0 while enough are at hand.
@@ -203,5 +204,24 @@ mod tests {
         assert_eq!(lane.wanted(), 0);
         drop(busy);
         assert_eq!(lane.wanted(), 1);
+    }
+
+    #[test]
+    fn a_batch_grows_and_shrinks_to_last_a_tenth_of_a_second() {
+        let lane = Lane::new("mail".to_owned(), 10);
+        let after = |lasted| {
+            lane.adapt(Duration::from_millis(lasted));
+            lane.wanted()
+        };
+        assert_eq!(after(0), 80, "at most eightfold");
+        assert_eq!(after(40), 200);
+        assert_eq!(after(50), 200, "near enough");
+        assert_eq!(after(200), 200, "near enough");
+        assert_eq!(after(1), 1_000, "never more");
+        assert_eq!(after(9_000), 500, "at most halved");
+        for _ in 0..9 {
+            lane.adapt(Duration::from_secs(9));
+        }
+        assert_eq!(lane.wanted(), 10, "the slots are always filled");
     }
 }
