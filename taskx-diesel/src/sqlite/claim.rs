@@ -4,7 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use diesel::{
     QueryResult, RunQueryDsl, SqliteConnection,
+    query_builder::{AstPass, QueryFragment, QueryId},
     sql_types::{BigInt, Integer, Nullable, SmallInt, Text},
+    sqlite::Sqlite,
 };
 use taskx_core::{
     job::{ClaimedJob, WorkerId},
@@ -72,26 +74,62 @@ statement! {
          WHERE state = 0 AND queue = ?1 AND (priority, id) > (?2, ?3)
             AND task IN (SELECT value FROM json_each(?4)) AND solo <= ?5
          ORDER BY priority, id LIMIT ?6";
+}
 
-    /// Takes the jobs that [`Front`] has just given, up to its last: the transaction holds the
-    /// only write lock, so they are the same. One range costs less than naming each.
-    Take(
-        owner: TaskxId, now: TaskxTime, queue: Text, priority: SmallInt, id: TaskxId, tasks: Text,
-        most_solo: SmallInt, last_priority: SmallInt, last_id: TaskxId,
-    ) =
-        "UPDATE taskx_jobs INDEXED BY taskx_jobs_ready
-         SET state = 1, owner = ?1, claimed_at = ?2,
-            fence = MIN(fence, 9223372036854775806) + 1, attempt = MIN(attempt, 2147483646) + 1
-         WHERE state = 0 AND queue = ?3 AND (priority, id) > (?4, ?5)
-            AND (priority, id) <= (?8, ?9)
-            AND task IN (SELECT value FROM json_each(?6)) AND solo <= ?7";
+/// The jobs of one [`Take`].
+const MANY: usize = 32;
 
-    /// Takes one job.
-    TakeOne(owner: TaskxId, now: TaskxTime, id: TaskxId) =
-        "UPDATE taskx_jobs
-         SET state = 1, owner = ?1, claimed_at = ?2,
-            fence = MIN(fence, 9223372036854775806) + 1, attempt = MIN(attempt, 2147483646) + 1
-         WHERE id = ?3 AND state = 0";
+/// Takes jobs that [`Front`] has just given: the transaction holds the only write lock, so they are
+/// the same. Named by their ids each is found once; by the range that [`Front`] walked, SQLite finds
+/// each to list it, and again to change it.
+#[derive(Debug)]
+struct Take<const N: usize> {
+    owner: DbId,
+    now: DbTime,
+    ids: [DbId; N],
+}
+
+impl<const N: usize> QueryId for Take<N> {
+    type QueryId = Self;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<const N: usize, Conn> RunQueryDsl<Conn> for Take<N> {}
+
+impl<const N: usize> QueryFragment<Sqlite> for Take<N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE taskx_jobs NOT INDEXED
+             SET fence = MIN(fence, 9223372036854775806) + 1,
+                attempt = MIN(attempt, 2147483646) + 1, state = 1, owner = ?, claimed_at = ?
+             WHERE state = 0 AND id IN (?",
+        );
+        (1..N).for_each(|_| out.push_sql(", ?"));
+        out.push_sql(")");
+        out.push_bind_param_value_only::<TaskxId, _>(&self.owner)?;
+        out.push_bind_param_value_only::<TaskxTime, _>(&self.now)?;
+        for id in &self.ids {
+            out.push_bind_param_value_only::<TaskxId, _>(id)?;
+        }
+        Ok(())
+    }
+}
+
+fn take(
+    conn: &mut SqliteConnection,
+    owner: DbId,
+    now: DbTime,
+    rows: &[ClaimRow],
+) -> QueryResult<()> {
+    let (many, few) = rows.as_chunks::<MANY>();
+    for rows in many {
+        Take { owner, now, ids: rows.each_ref().map(|row| row.id) }.execute(conn)?;
+    }
+    for row in few {
+        Take { owner, now, ids: [row.id] }.execute(conn)?;
+    }
+    Ok(())
 }
 
 /// A [`Claim`] in the form of its binds.
@@ -153,19 +191,7 @@ pub(super) fn claim(
         // Rare: again without them, so that a batch that could be full is.
         rows = wanted.front(conn, 0)?;
     }
-    let mut taken = 0;
-    if let [_, .., last] = rows.as_slice() {
-        let (priority, id) = wanted.after;
-        let (queue, tasks) = (wanted.queue.as_ref(), &*wanted.tasks);
-        let values = (owner, now, queue, priority, id, tasks, 0, last.priority, last.id);
-        taken = Take::with(values).execute(conn)?;
-    }
-    if taken != rows.len() {
-        // A single one; or a priority that was edited by hand and is none, so that no range ends there.
-        for row in &rows {
-            TakeOne::with((owner, now, row.id)).execute(conn)?;
-        }
-    }
+    take(conn, owner, now, &rows)?;
     let claimed = rows.into_iter().map(|mut row| {
         row.fence = row.fence.saturating_add(1);
         row.attempt = row.attempt.saturating_add(1);
