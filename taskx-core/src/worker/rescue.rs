@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(700);
 
 /// The same of a worker that saw no other: there is nobody to be missed. One that begins beside it
 /// and dies at once is missed so much later.
-const LOOK_ALONE: Duration = Duration::from_secs(2);
+const LOOK_ALONE: Duration = Duration::from_secs(3);
 
 /// A worker must look dead on two looks so far apart, without a renewal between them: a lock that was
 /// lost with its connection is taken back meanwhile, and who was kept from renewing renews.

@@ -131,6 +131,11 @@ impl Store for MysqlStore {
     }
 
     async fn park_unknown(&self, queue: &str, limit: u32) -> Result<usize> {
+        // Mostly nothing waits, which one statement without a transaction tells.
+        let waits = async |session: &mut _| upkeep::waits(session, queue).await;
+        if !self.pool.run("look for waiting jobs", waits).await? {
+            return Ok(0);
+        }
         self.pool
             .transaction("park unknown tasks", async |session| {
                 upkeep::park_unknown(session, queue, limit).await

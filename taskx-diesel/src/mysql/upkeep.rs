@@ -45,6 +45,12 @@ pub(super) fn duration(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// Whether a queue has available jobs.
+pub(super) async fn waits(session: &mut Session, queue: &str) -> QueryResult<bool> {
+    let first: Vec<(DbId, String)> = session.load(FirstTasks::with((queue, sql_limit(1)))).await?;
+    Ok(!first.is_empty())
+}
+
 /// Sets aside available jobs, among the first of a queue, that no live worker knows.
 pub(super) async fn park_unknown(
     session: &mut Session,

@@ -2,12 +2,13 @@
 //!
 //! A telling is a transaction of its own. Within the insert's it would hold a lock of the whole database
 //! while the commit waits for the disk, and so let no two inserts share a flush. It is not waited for,
-//! and what comes while one is under way goes with the next: many inserts, one after another or at
-//! once, make few tellings.
+//! and what comes while one is under way, or shortly after, goes with the next: many inserts, one
+//! after another or at once, make few tellings.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use diesel_async::RunQueryDsl;
@@ -17,6 +18,9 @@ use crate::{
     postgres::{lane::Lane, statements::path::NotifyQueues},
     statement::Sql,
 };
+
+/// The least time from one telling to the next. The first after a rest is told at once.
+const GAP: Duration = Duration::from_millis(1);
 
 /// Tells on the connections of a lane, which should not wait for the disk: what is told need not be
 /// durable.
@@ -56,6 +60,7 @@ impl Teller {
                 if let Err(error) = told.await {
                     tracing::debug!(error = %chain(&error), "listeners were not told; they will poll");
                 }
+                tokio::time::sleep(GAP).await;
             }
         });
     }

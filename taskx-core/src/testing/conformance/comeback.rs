@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::steps::{
-    HOUR, MINUTE, ada, claim, claim_one, failure, find, ids, inserted, near, retry, running, settle,
-    settled, settlement, snooze, state, travel, worker,
+    HOUR, MINUTE, ada, claim, claim_one, failure, find, ids, inserted, near, retry, running,
+    settle, settled, settlement, snooze, state, travel, worker,
 };
 use crate::{
     clock::later,

@@ -341,6 +341,10 @@ statement! {
     pub(crate) AnyDue() -> Integer = "SELECT 1 FROM taskx_jobs \
          WHERE state IN (2, 3) AND run_at <= now() LIMIT 1";
 
+    /// 1 if a queue has an available job.
+    pub(crate) AnyAvailable(queue: Text) -> Integer =
+        "SELECT 1 FROM taskx_jobs WHERE state = 0 AND queue = $1 LIMIT 1";
+
     /// Parks available jobs, among the first `$2` of queue `$1`, whose task no live worker names.
     pub(crate) Park(queue: Text, limit: BigInt) = "WITH front AS MATERIALIZED ( \
          SELECT ctid AS place, task FROM taskx_jobs WHERE state = 0 AND queue = $1 \
