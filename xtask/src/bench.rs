@@ -56,6 +56,11 @@ pub(crate) fn bench(
 ) -> Result<()> {
     let cargo = |verb| workspace.cargo([verb, "--release", "--package", "taskx-benches"]);
     interrupt.run(&mut cargo("build")).and_then(succeeded).context("the build")?;
+    let has_peers = arguments.iter().any(|word| word == "--peers");
+    if has_peers {
+        // One of them links libpq.
+        prerequisites::libraries(interrupt, permission)?;
+    }
     let mut words = Vec::new();
     for word in arguments {
         if word != "--peers" {
@@ -67,7 +72,14 @@ pub(crate) fn bench(
             eprintln!("==> LEFT OUT: the job queues of npm, since it is not installed");
         }
         for peer in PEERS.into_iter().filter(|peer| has_npm || !peer.is_npm) {
-            let program = build(workspace, interrupt, peer)?;
+            let program = match build(workspace, interrupt, peer) {
+                Ok(program) => program,
+                Err(error) => {
+                    interrupt.check()?;
+                    eprintln!("==> LEFT OUT: {}: {error:#}", peer.name);
+                    continue;
+                }
+            };
             let mut named = OsString::from(format!("{}:{}:", peer.name, peer.engine));
             named.push(program);
             words.extend(["--peer".into(), named]);
