@@ -121,6 +121,24 @@ async fn everything(queue: &taskx::Queue) -> Vec<Job> {
     queue.list(&JobFilter::default(), Page { before: None, limit: 1_000 }).await.unwrap()
 }
 
+/// Enqueues jobs, and until one was born claimed.
+async fn enqueue(queue: &taskx::Queue, store: &FaultStore, deadline: Instant) -> Vec<JobId> {
+    let mut enqueued = Vec::new();
+    for n in 0..JOBS {
+        let job = Count::apply(n).to(queue);
+        // One with a tag is never born claimed.
+        let job = if n % 2 == 0 { job.tag("even") } else { job };
+        enqueued.push(job.await.unwrap().id());
+    }
+    // Only what comes while the worker has nothing to do is.
+    while store.calls(Verb::InsertClaimed) == 0 {
+        assert!(Instant::now() < deadline, "the worker never had nothing to do");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        enqueued.push(Count::apply(JOBS).to(queue).await.unwrap().id());
+    }
+    enqueued
+}
+
 /// One run of the real worker on a store with one fault; answers how often each verb was called.
 async fn run(database: Database, fault: Option<(Verb, u64, Fault)>) -> HashMap<Verb, u64> {
     let what = format!("{database:?} {fault:?}");
@@ -162,20 +180,8 @@ async fn run(database: Database, fault: Option<(Verb, u64, Fault)>) -> HashMap<V
         }
         (Err(error), _) => panic!("{what}: {error}"),
     };
-    let mut enqueued = Vec::new();
-    for n in 0..JOBS {
-        let job = Count::apply(n).to(queue);
-        // One with a tag is never born claimed.
-        let job = if n % 2 == 0 { job.tag("even") } else { job };
-        enqueued.push(job.await.unwrap().id());
-    }
     let deadline = Instant::now() + Duration::from_secs(30);
-    // Only what comes while the worker has nothing to do is born claimed.
-    while store.calls(Verb::InsertClaimed) == 0 {
-        assert!(Instant::now() < deadline, "{what}: the worker never had nothing to do");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        enqueued.push(Count::apply(JOBS).to(queue).await.unwrap().id());
-    }
+    let enqueued = enqueue(queue, &store, deadline).await;
     loop {
         let jobs = everything(queue).await;
         let done = |id: &JobId| jobs.iter().any(|job| job.id == *id && job.state.is_finished());
