@@ -31,7 +31,10 @@ use std::{fmt, path::Path, sync::Arc};
 use diesel::SqliteConnection;
 use taskx_core::error::Result;
 
-use self::{clock::Clock, connect::Location, presence::Presence, readers::Readers, writer::Writer};
+use self::{
+    claim::Calm, clock::Clock, connect::Location, presence::Presence, readers::Readers,
+    writer::Writer,
+};
 use crate::error::Doing;
 
 /// How a [`SqliteStore`] is opened. Start from `SqliteOptions::default()`.
@@ -74,6 +77,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     clock: Arc<Clock>,
+    calm: Arc<Calm>,
     presence: Presence,
     location: Arc<Location>,
 }
@@ -99,6 +103,7 @@ impl SqliteStore {
             writer: Writer::start(Arc::clone(&location), Arc::clone(&clock), conn)?,
             readers: Readers::start(&location, options.readers)?,
             clock,
+            calm: Arc::default(),
             location,
         })
     }

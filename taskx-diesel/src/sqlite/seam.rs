@@ -25,7 +25,7 @@ use crate::portions::by_ids;
 
 use super::{
     SqliteStore,
-    claim::{self, Wanted},
+    claim::{self, Glance, Wanted},
     insert, inspect, operate,
     presence::Hold,
     schedules, settle, upkeep, workers,
@@ -81,8 +81,21 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
-        let wanted = Wanted::of(claim);
-        self.writer.write("claim jobs", move |conn, now| claim::claim(conn, now, &wanted)).await
+        let (wanted, calm) = (Wanted::of(claim), Arc::clone(&self.calm));
+        // A backlog is read beside the writer, which is what it waits for.
+        let mut glance = None;
+        if let (Some(_), Some(since)) = (claim.after, calm.last()) {
+            let wanted = wanted.clone();
+            let look = move |conn: &mut _| claim::glance(conn, &wanted);
+            // Where that fails, the writer reads for itself, and tells why.
+            let rows = self.readers.read("read a backlog", look).await.ok();
+            glance = rows.map(|rows| Glance { since, rows });
+        }
+        self.writer
+            .write("claim jobs", move |conn, now| {
+                claim::claim(conn, now, &wanted, &calm, glance.take())
+            })
+            .await
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
@@ -313,8 +326,13 @@ impl Inspect for SqliteStore {
     }
 
     async fn retry(&self, ids: &[JobId], _by: &Actor) -> Result<usize> {
-        let ids = ids.to_vec();
-        self.writer.write("retry jobs", move |conn, now| operate::retry(conn, now, &ids)).await
+        let (ids, calm) = (ids.to_vec(), Arc::clone(&self.calm));
+        self.writer
+            .write("retry jobs", move |conn, now| {
+                calm.disturb();
+                operate::retry(conn, now, &ids)
+            })
+            .await
     }
 
     async fn discard(&self, ids: &[JobId], reason: &str, _by: &Actor) -> Result<usize> {
@@ -330,9 +348,12 @@ impl Inspect for SqliteStore {
     }
 
     async fn edit_payload(&self, id: JobId, payload: &str, _by: &Actor) -> Result<bool> {
-        let payload = payload.to_owned();
+        let (payload, calm) = (payload.to_owned(), Arc::clone(&self.calm));
         self.writer
-            .write("edit a payload", move |conn, _| operate::edit_payload(conn, id, &payload))
+            .write("edit a payload", move |conn, _| {
+                calm.disturb();
+                operate::edit_payload(conn, id, &payload)
+            })
             .await
     }
 

@@ -60,7 +60,7 @@ statement! {
     /// Rows changed since the connection was opened.
     Changes() -> BigInt = "SELECT total_changes()";
     /// Rises with the commits of other connections, not with our own.
-    DataVersion() -> Integer = "PRAGMA data_version";
+    pub(super) DataVersion() -> Integer = "PRAGMA data_version";
 }
 
 /// The sending half: cheap to use from any thread.
