@@ -19,6 +19,7 @@ pages! { "":
 }
 
 pages! { "docs/src/":
+    Benchmarks "benchmarks.md";
     CommandLine "command-line.md";
     Configuration "configuration.md";
     Enqueueing "enqueueing.md";
