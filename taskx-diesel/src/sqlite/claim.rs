@@ -205,7 +205,7 @@ pub(super) fn is_open(
 /// have become of a job shows in its state and fence, which [`take`] looks at.
 #[derive(Debug, Default)]
 pub(super) struct Calm {
-    /// Rises with each change of ours to jobs that wait.
+    /// Rises with each change of ours to jobs that wait, and with each new writing connection.
     changes: AtomicU64,
     /// What the last claim found.
     last: Mutex<Option<Mark>>,
@@ -219,7 +219,7 @@ pub(super) struct Mark {
 }
 
 impl Calm {
-    /// A payload is about to be changed by the writing connection.
+    /// A payload is about to be changed by the writing connection, or that is another one from now on.
     pub(super) fn disturb(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -386,6 +386,19 @@ mod tests {
         let path = folder.path().join("jobs.db");
         let other = SqliteStore::open(&path.to_string_lossy(), SqliteOptions::default()).unwrap();
         assert!(other.edit_payload(ids[4], "44", &Actor("ada".to_owned())).await.unwrap());
+        assert_eq!(payloads(&claim_by(&store, &claim, glance).await), ["2", "3", "44"]);
+    }
+
+    /// A new connection counts the commits of others anew, and may come to the old number.
+    #[tokio::test]
+    async fn nor_one_that_was_changed_before_the_writer_came_back() {
+        let (folder, store, ids, claim) = backlog().await;
+        let glance = look(&store, &claim).await;
+        let path = folder.path().join("jobs.db");
+        let other = SqliteStore::open(&path.to_string_lossy(), SqliteOptions::default()).unwrap();
+        assert!(other.edit_payload(ids[4], "44", &Actor("ada".to_owned())).await.unwrap());
+        let lost = store.writer.write("panic", |_, _| -> QueryResult<()> { panic!("a test's") });
+        lost.await.unwrap_err();
         assert_eq!(payloads(&claim_by(&store, &claim, glance).await), ["2", "3", "44"]);
     }
 

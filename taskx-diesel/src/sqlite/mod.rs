@@ -94,16 +94,21 @@ impl SqliteStore {
     /// `Transient` if SQLite does not open it.
     pub fn open(url: &str, options: SqliteOptions) -> Result<Self> {
         let location = Arc::new(Location::open(url, &options)?);
-        let clock = Arc::new(Clock::new());
+        let (clock, calm) = (Arc::new(Clock::new()), Arc::<Calm>::default());
         let mut conn = location.connect()?;
         // There is nothing to recall before the first migration.
         drop(clock.recall(&mut conn));
         Ok(Self {
             presence: Presence::new(location.lock_folder()),
-            writer: Writer::start(Arc::clone(&location), Arc::clone(&clock), conn)?,
+            writer: Writer::start(
+                Arc::clone(&location),
+                Arc::clone(&clock),
+                Arc::clone(&calm),
+                conn,
+            )?,
             readers: Readers::start(&location, options.readers)?,
             clock,
-            calm: Arc::default(),
+            calm,
             location,
         })
     }

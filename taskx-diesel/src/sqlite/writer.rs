@@ -29,7 +29,7 @@ use taskx_core::{
 };
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use super::{busy::until_free, clock::Clock, connect::Location};
+use super::{busy::until_free, claim::Calm, clock::Clock, connect::Location};
 use crate::{
     error::{Doing, error_from_diesel},
     statement::{Sql, statement},
@@ -137,12 +137,14 @@ impl Writer {
     pub(super) fn start(
         location: Arc<Location>,
         clock: Arc<Clock>,
+        calm: Arc<Calm>,
         conn: SqliteConnection,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let work = Loop {
             location,
             clock,
+            calm,
             conn: Some(conn),
             watchers: Vec::new(),
             version: None,
@@ -220,6 +222,7 @@ impl Drop for Writer {
 struct Loop {
     location: Arc<Location>,
     clock: Arc<Clock>,
+    calm: Arc<Calm>,
     /// `None` after the file went away or a request panicked; opened again when it is needed.
     conn: Option<SqliteConnection>,
     watchers: Vec<UnboundedSender<Wake>>,
@@ -306,7 +309,9 @@ impl Loop {
         let conn = match self.conn.take() {
             Some(conn) => conn,
             None => {
+                // What the lost connection counted, this one counts anew.
                 self.version = None;
+                self.calm.disturb();
                 self.location.connect()?
             }
         };
