@@ -10,15 +10,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::{
     current,
     enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
     job::{JobId, NewJob, RunAt, check_name, check_payload},
-    queue::Queue,
-    store::Inserted,
+    queue::{Queue, Submitted},
     task::Task,
 };
 
@@ -157,8 +155,8 @@ impl<T: Task> Apply<T> {
     pub fn enqueue_blocking(self) -> Result<Enqueued<T>> {
         let (queue, job) = self.into_parts()?;
         let id = job.id;
-        let reply = queue.submit(job)?;
-        let inserted = wait_blocking(reply)?;
+        // Not `blocking_recv`, which panics on a thread of an async runtime.
+        let inserted = pollster::block_on(queue.submit(job)?)?;
         Ok(Enqueued::new(id, inserted, Some(queue)))
     }
 
@@ -242,7 +240,7 @@ impl<T: Task> IntoFuture for Apply<T> {
     fn into_future(self) -> Enqueue<T> {
         let step = self.into_parts().and_then(|(queue, job)| {
             let id = job.id;
-            Ok(Step::Waiting { reply: queue.submit(job)?, id, queue })
+            Ok(Step::Waiting { answer: queue.submit(job)?, id, queue })
         });
         Enqueue { step: step.unwrap_or_else(Step::Refused), task: PhantomData }
     }
@@ -260,7 +258,7 @@ pub struct Enqueue<T> {
 #[derive(Debug)]
 enum Step {
     Refused(Error),
-    Waiting { reply: oneshot::Receiver<Result<Inserted>>, id: JobId, queue: Queue },
+    Waiting { answer: Submitted, id: JobId, queue: Queue },
     Done,
 }
 
@@ -269,9 +267,9 @@ impl<T: Task> Future for Enqueue<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match &mut self.step {
-            Step::Waiting { reply, .. } => match Pin::new(reply).poll(cx) {
+            Step::Waiting { answer, .. } => match Pin::new(answer).poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(answer) => answer.unwrap_or_else(|_| Err(closed())),
+                Poll::Ready(answer) => answer,
             },
             Step::Refused(_) | Step::Done => Err(closed()),
         };
@@ -287,10 +285,4 @@ impl<T: Task> Future for Enqueue<T> {
 
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::NoStore, "enqueue a job: the App has been shut down")
-}
-
-/// Waits for an answer of the I/O thread without an async runtime.
-pub(crate) fn wait_blocking<R>(reply: oneshot::Receiver<Result<R>>) -> Result<R> {
-    // Not `blocking_recv`, which panics on a thread of an async runtime.
-    pollster::block_on(reply).unwrap_or_else(|_| Err(closed()))
 }

@@ -1,6 +1,13 @@
 //! Group commit of single inserts: a batch is what arrived while the last commit ran. No timer.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -27,7 +34,58 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) job: NewJob,
-    pub(crate) reply: oneshot::Sender<Result<Inserted>>,
+    pub(crate) reply: Reply,
+}
+
+/// Where an answer goes; the caller is under way until then.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    sender: oneshot::Sender<Result<Inserted>>,
+    _turn: Turn,
+}
+
+impl Reply {
+    /// For a caller with this turn, and where the answer arrives.
+    pub(crate) fn new(turn: Turn) -> (Self, oneshot::Receiver<Result<Inserted>>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, _turn: turn }, answer)
+    }
+
+    fn send(self, answer: Result<Inserted>) {
+        // A caller that no longer waits does not want to know.
+        let _ = self.sender.send(answer);
+    }
+}
+
+/// How many callers have a job under way, and whether they come one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    under_way: AtomicUsize,
+    /// Whether the last group was of more than one.
+    crowded: AtomicBool,
+}
+
+/// A caller's place among those under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    turns: Arc<Turns>,
+    /// Whether there is nobody to share a commit with.
+    pub(crate) is_lone: bool,
+}
+
+impl Turns {
+    /// Counts a caller.
+    pub(crate) fn take(self: &Arc<Self>) -> Turn {
+        let others = self.under_way.fetch_add(1, Ordering::AcqRel);
+        let is_lone = others == 0 && !self.crowded.load(Ordering::Acquire);
+        Turn { turns: Arc::clone(self), is_lone }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What an insert needs, wherever it is done.
@@ -36,13 +94,20 @@ pub(crate) struct Inserter {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) events: Events,
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Inserter {
+    /// Stores a lone caller's job.
+    pub(crate) async fn insert_lone(self, job: NewJob, _turn: Turn) -> Result<Inserted> {
+        self.insert_one(Call::First, job).await
+    }
+
     /// The loop that stores single jobs; ends when no sender is left.
     pub(crate) async fn group_commit(self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut group = Vec::new();
         while requests.recv_many(&mut group, GROUP).await > 0 {
+            self.turns.crowded.store(group.len() > 1, Ordering::Release);
             self.store_group(std::mem::take(&mut group), Call::First).await;
         }
     }
@@ -54,7 +119,7 @@ impl Inserter {
         match self.insert_by(call, jobs).await {
             Ok(answers) => {
                 for (reply, inserted) in replies.into_iter().zip(answers) {
-                    let _ = reply.send(Ok(inserted));
+                    reply.send(Ok(inserted));
                 }
             }
             Err((error, jobs)) => {
@@ -74,7 +139,7 @@ impl Inserter {
         let (lost, known): (Vec<_>, Vec<_>) =
             group.into_iter().partition(|request| leaves_no_trace(&request.job));
         for request in lost {
-            let _ = request.reply.send(Err(commit_unknown(chain(error))));
+            request.reply.send(Err(commit_unknown(chain(error))));
         }
         if !known.is_empty() {
             Box::pin(self.store_group(known, Call::Repeated)).await;
@@ -85,7 +150,7 @@ impl Inserter {
     async fn one_by_one(&self, error: Error, group: Vec<Request>, call: Call) {
         if group.len() == 1 {
             if let Some(request) = group.into_iter().next() {
-                let _ = request.reply.send(Err(error));
+                request.reply.send(Err(error));
             }
             return;
         }
@@ -94,16 +159,15 @@ impl Inserter {
         for Request { job, reply } in group {
             let answer = match &away {
                 Some(text) => Err(Error::new(ErrorKind::Transient, text.clone())),
-                None => self.insert_by(call, vec![job]).await.map_err(|(error, _)| error).and_then(
-                    |all| {
-                        all.first()
-                            .copied()
-                            .ok_or_else(|| Error::new(ErrorKind::Store, "insert a job"))
-                    },
-                ),
+                None => self.insert_one(call, job).await,
             };
-            let _ = reply.send(answer);
+            reply.send(answer);
         }
+    }
+
+    async fn insert_one(&self, call: Call, job: NewJob) -> Result<Inserted> {
+        let answers = self.insert_by(call, vec![job]).await.map_err(|(error, _)| error)?;
+        answers.first().copied().ok_or_else(|| Error::new(ErrorKind::Store, "insert a job"))
     }
 
     /// Stores jobs in one transaction, and gives them to a worker of this process that has nothing
@@ -252,4 +316,24 @@ fn commit_unknown(cause: impl Into<BoxError>) -> Error {
          tell whether the job is stored; it may run or not",
     )
     .with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_lone_while_nobody_else_is_and_none_shared_the_last_commit() {
+        let turns = Arc::<Turns>::default();
+        let first = turns.take();
+        assert!(first.is_lone);
+        let second = turns.take();
+        assert!(!second.is_lone);
+        drop(first);
+        assert!(!turns.take().is_lone);
+        drop(second);
+        assert!(turns.take().is_lone);
+        turns.crowded.store(true, Ordering::Release);
+        assert!(!turns.take().is_lone);
+    }
 }

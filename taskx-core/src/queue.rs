@@ -3,10 +3,12 @@
 use std::{
     fmt,
     future::Future,
+    pin::Pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -18,7 +20,7 @@ use crate::{
     apply::Apply,
     apply_many::ApplyMany,
     current,
-    enqueue::{Inserter, Request},
+    enqueue::{Inserter, Reply, Request},
     error::{Error, ErrorKind, Result},
     event::Events,
     hub::Hub,
@@ -26,7 +28,7 @@ use crate::{
         Actor, AttemptInfo, Cancelled, DatabaseInfo, Inspect, JobFilter, Page, QueueInfo,
         StateCount, TaskInfo, WorkerInfo,
     },
-    io::IoThread,
+    io::{IoThread, Lent},
     job::{Job, JobId, JobState, NewJob, check_name, check_payload},
     schedule::{ScheduleInfo, ScheduleRow},
     schedules::Schedules,
@@ -56,7 +58,7 @@ impl Queue {
         events: Events,
         payload_limit: usize,
     ) -> Self {
-        let inserter = Inserter { store, hub: Arc::default(), events };
+        let inserter = Inserter { store, hub: Arc::default(), events, turns: Arc::default() };
         let (requests, waiting) = mpsc::unbounded_channel();
         io.handle().spawn(inserter.clone().group_commit(waiting));
         let queue = Self(Arc::new(QueueInner {
@@ -114,7 +116,7 @@ impl Queue {
         let tags = job.extras.iter().flat_map(|extras| &extras.tags);
         tags.into_iter().try_for_each(|tag| check_name("tag", tag))?;
         let id = job.id;
-        self.submit(job)?.await.unwrap_or_else(|_| Err(closed()))?;
+        self.submit(job)?.await?;
         Ok(id)
     }
 
@@ -255,13 +257,18 @@ impl Queue {
         inner.open.load(Ordering::Acquire).then_some(Self(inner))
     }
 
-    /// Hands a job to the group commit.
-    pub(crate) fn submit(&self, job: NewJob) -> Result<oneshot::Receiver<Result<Inserted>>> {
-        self.io()?;
+    /// Hands a job to the group commit; that of a lone caller goes the shortest way.
+    pub(crate) fn submit(&self, job: NewJob) -> Result<Submitted> {
+        let io = self.io()?;
         current::check_may_write(self)?;
-        let (reply, answer) = oneshot::channel();
+        let inserter = &self.0.inserter;
+        let turn = inserter.turns.take();
+        if turn.is_lone && inserter.store.is_free_of_runtimes() {
+            return Ok(Submitted::Lone(io.lend(inserter.clone().insert_lone(job, turn))));
+        }
+        let (reply, answer) = Reply::new(turn);
         self.0.requests.send(Request { job, reply }).map_err(|_| closed())?;
-        Ok(answer)
+        Ok(Submitted::InGroup(answer))
     }
 
     /// A pause that works on any executor.
@@ -283,6 +290,26 @@ impl Queue {
         future: impl Future<Output = Result<R>> + Send + 'static,
     ) -> Result<R> {
         self.io()?.run(future).await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+/// A job that was handed over; ready when it is durable.
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    Lone(Lent<Inserted>),
+    InGroup(oneshot::Receiver<Result<Inserted>>),
+}
+
+impl Future for Submitted {
+    type Output = Result<Inserted>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Inserted>> {
+        match &mut *self {
+            Self::Lone(lent) => Pin::new(lent).poll(context),
+            Self::InGroup(answer) => {
+                Pin::new(answer).poll(context).map(|got| got.unwrap_or_else(|_| Err(closed())))
+            }
+        }
     }
 }
 

@@ -339,6 +339,12 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Which database.
     fn engine(&self) -> Engine;
 
+    /// Whether calls may be polled on any thread, because no connection of theirs belongs to the
+    /// runtime of the thread that first used it.
+    fn is_free_of_runtimes(&self) -> bool {
+        false
+    }
+
     /// Brings the schema up to date, under a lock; a no-op where it is.
     ///
     /// # Errors

@@ -37,6 +37,11 @@ impl Store for SqliteStore {
         Engine::Sqlite
     }
 
+    fn is_free_of_runtimes(&self) -> bool {
+        // The writer and the readers are threads of their own.
+        true
+    }
+
     async fn migrate(&self) -> Result<()> {
         let clock = Arc::clone(&self.clock);
         self.writer
