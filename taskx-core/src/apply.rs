@@ -10,6 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::{
     current,
@@ -148,15 +149,15 @@ impl<T: Task> Apply<T> {
     }
 
     /// Enqueues from sync code; durable when it returns. Works on any thread, also on one of an
-    /// async runtime, where `.await` is the better way because this blocks the thread.
+    /// async runtime, where `.await` is the better way because this blocks the thread. There it is the only
+    /// way to block: another executor's `block_on(apply)` may wait for what its own thread would have to do.
     ///
     /// # Errors
     /// As `.await`.
     pub fn enqueue_blocking(self) -> Result<Enqueued<T>> {
         let (queue, job) = self.into_parts()?;
         let id = job.id;
-        // Not `blocking_recv`, which panics on a thread of an async runtime.
-        let inserted = pollster::block_on(queue.submit(job)?)?;
+        let inserted = wait_blocking(queue.submit_blocking(job)?)?;
         Ok(Enqueued::new(id, inserted, Some(queue)))
     }
 
@@ -285,4 +286,10 @@ impl<T: Task> Future for Enqueue<T> {
 
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::NoStore, "enqueue a job: the App has been shut down")
+}
+
+/// Waits for an answer of the I/O thread without an async runtime.
+pub(crate) fn wait_blocking<R>(answer: oneshot::Receiver<Result<R>>) -> Result<R> {
+    // Not `blocking_recv`, which panics on a thread of an async runtime.
+    pollster::block_on(answer).unwrap_or_else(|_| Err(closed()))
 }

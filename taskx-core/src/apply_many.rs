@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    apply::{Apply, closed},
+    apply::{Apply, closed, wait_blocking},
     enqueued::Enqueued,
     error::{Error, ErrorKind, Result},
     job::{JobId, NewJob},
@@ -67,9 +67,7 @@ impl<T: Task> ApplyMany<T> {
     pub fn enqueue_blocking(self) -> Result<Vec<Enqueued<T>>> {
         let (queue, jobs) = self.into_parts()?;
         let ids = ids(&jobs);
-        // Not `blocking_recv`, which panics on a thread of an async runtime.
-        let inserted =
-            pollster::block_on(queue.store_all(jobs)?).unwrap_or_else(|_| Err(closed()))?;
+        let inserted = wait_blocking(queue.store_all(jobs)?)?;
         Ok(handles(&ids, inserted, &queue))
     }
 

@@ -14,7 +14,10 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    threads::is_driven,
+};
 
 /// A thread with a current-thread runtime, stopped when this is dropped.
 #[derive(Debug)]
@@ -92,8 +95,9 @@ impl IoThread {
     }
 }
 
-/// A future that its caller polls, on any thread and executor; what it spawns and its pauses are the I/O
-/// thread's, on which it also goes on if the caller drops it.
+/// A future that its caller polls, on any thread and executor. What it spawns and its pauses are the
+/// caller's runtime's if that has threads of its own, else the I/O thread's, on which it also goes on if the
+/// caller drops it.
 pub(crate) struct Lent<R: Send + 'static> {
     progress: Progress<R>,
     handle: Handle,
@@ -108,7 +112,7 @@ enum Progress<R> {
 
 impl<R: Send + 'static> Lent<R> {
     fn go_on(&mut self, context: &mut Context<'_>) -> Poll<Result<R>> {
-        let _entered = self.handle.enter();
+        let _entered = (!is_driven()).then(|| self.handle.enter());
         let answer = match &mut self.progress {
             Progress::Running(future) => future.as_mut().poll(context),
             Progress::Ended(_) | Progress::Told => Poll::Pending,

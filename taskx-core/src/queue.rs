@@ -20,7 +20,7 @@ use crate::{
     apply::Apply,
     apply_many::ApplyMany,
     current,
-    enqueue::{Inserter, Reply, Request},
+    enqueue::{Inserter, Reply, Request, Turn},
     error::{Error, ErrorKind, Result},
     event::Events,
     hub::Hub,
@@ -263,12 +263,27 @@ impl Queue {
         current::check_may_write(self)?;
         let inserter = &self.0.inserter;
         let turn = inserter.turns.take();
-        if turn.is_lone && inserter.store.is_free_of_runtimes() {
+        if turn.is_lone && inserter.store.may_insert_here() {
             return Ok(Submitted::Lone(io.lend(inserter.clone().insert_lone(job, turn))));
         }
+        self.hand_over(job, turn).map(Submitted::InGroup)
+    }
+
+    /// [`submit`](Self::submit) for a caller that blocks its thread, which may be the one that would have
+    /// to drive a connection: always by the I/O thread.
+    pub(crate) fn submit_blocking(
+        &self,
+        job: NewJob,
+    ) -> Result<oneshot::Receiver<Result<Inserted>>> {
+        self.io()?;
+        current::check_may_write(self)?;
+        self.hand_over(job, self.0.inserter.turns.take())
+    }
+
+    fn hand_over(&self, job: NewJob, turn: Turn) -> Result<oneshot::Receiver<Result<Inserted>>> {
         let (reply, answer) = Reply::new(turn);
         self.0.requests.send(Request { job, reply }).map_err(|_| closed())?;
-        Ok(Submitted::InGroup(answer))
+        Ok(answer)
     }
 
     /// A pause that works on any executor.

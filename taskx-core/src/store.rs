@@ -339,9 +339,9 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// Which database.
     fn engine(&self) -> Engine;
 
-    /// Whether calls may be polled on any thread, because no connection of theirs belongs to the
-    /// runtime of the thread that first used it.
-    fn is_free_of_runtimes(&self) -> bool {
+    /// Whether a lone caller may poll an insert on this thread, beside what runs on the App's own: no
+    /// connection that it opens goes with a runtime that may not be driven.
+    fn may_insert_here(&self) -> bool {
         false
     }
 

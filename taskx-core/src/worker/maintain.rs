@@ -18,8 +18,9 @@ use crate::{
 /// The most jobs that one statement makes available.
 const PROMOTE: u32 = 1_000;
 
-/// The longest that the promoter sleeps: jobs delayed by other processes are found then.
-const PROMOTE_POLL: Duration = Duration::from_secs(1);
+/// The longest that the promoter sleeps. Each look tells when to look next; only what another process
+/// delays by less than this can be late, by no more than it.
+const PROMOTE_POLL: Duration = Duration::from_secs(2);
 
 /// The most finished jobs that one statement deletes.
 const PRUNE: u32 = 1_000;

@@ -28,7 +28,11 @@ mod transactions;
 mod upkeep;
 mod workers;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use diesel_async::AsyncMysqlConnection;
 use taskx_core::{error::Result, store::Store};
@@ -41,7 +45,7 @@ use self::{connect::Target, pool::Pools, presence::Presence, transactions::Trans
 #[non_exhaustive]
 pub struct MysqlOptions {
     /// The most connections of the path (enqueue, claim, settle, upkeep), for each tokio runtime
-    /// that calls the store; most have one. At least 1, default 6.
+    /// that calls the store: the App's own, and those of lone callers. At least 1, default 6.
     pub connections: usize,
     /// The most connections of operators' questions, for each runtime. At least 1, default 2.
     pub readers: usize,
@@ -79,6 +83,8 @@ pub struct MysqlStore {
     readers: Pools,
     presence: Presence,
     transactions: Transactions,
+    /// Whether the last claim found nothing.
+    rests: AtomicBool,
 }
 
 impl MysqlStore {
@@ -99,6 +105,7 @@ impl MysqlStore {
             readers: Pools::new(&target, options.readers, options.reader_timeout),
             presence: Presence::new(Arc::clone(&target)),
             transactions: Transactions::new(Arc::clone(&target), options.transactions),
+            rests: AtomicBool::default(),
             target,
         };
         store.now().await?;

@@ -1,6 +1,6 @@
 //! `Store` and `Inspect` for MySQL: which pool does what, and in what kind of transaction.
 
-use std::{any::TypeId, time::Duration};
+use std::{any::TypeId, sync::atomic::Ordering, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ use taskx_core::{
         Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
+    threads::is_driven,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -51,6 +52,11 @@ const STEP: usize = 1_000;
 impl Store for MysqlStore {
     fn engine(&self) -> Engine {
         Engine::Mysql
+    }
+
+    fn may_insert_here(&self) -> bool {
+        // Each runtime has a pool of its own.
+        is_driven()
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -98,9 +104,22 @@ impl Store for MysqlStore {
     }
 
     async fn claim(&self, wanted: &Claim) -> Result<Vec<ClaimedJob>> {
-        self.pool
-            .transaction("claim jobs", async |session| claim::claim(session, wanted).await)
-            .await
+        let doing = "claim jobs";
+        // At rest mostly nothing waits, which one statement without a transaction tells.
+        if self.rests.load(Ordering::Relaxed)
+            && !self
+                .pool
+                .run(doing, async |session| upkeep::waits(session, &wanted.queue).await)
+                .await?
+        {
+            return Ok(Vec::new());
+        }
+        let claimed = self
+            .pool
+            .transaction(doing, async |session| claim::claim(session, wanted).await)
+            .await?;
+        self.rests.store(claimed.is_empty(), Ordering::Relaxed);
+        Ok(claimed)
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {

@@ -11,7 +11,7 @@ use taskx_core::{
 
 use crate::{
     postgres::statements::path::{
-        InsertChecked, InsertClaimed, InsertFull, InsertPlain, NotifyQueues,
+        InsertChecked, InsertClaimed, InsertFull, InsertLone, InsertPlain, NotifyQueues,
     },
     rows::ExtrasRow,
     settlement::micros,
@@ -53,7 +53,10 @@ impl<'a> Batch<'a> {
     {
         use diesel_async::RunQueryDsl;
         match &self.unchecked {
-            Some(Columns { extras: None, plain }) => drop(plain.statement().execute(conn).await?),
+            Some(Columns { extras: None, plain }) => match plain.lone() {
+                Some(lone) => drop(lone.execute(conn).await?),
+                None => drop(plain.statement().execute(conn).await?),
+            },
             Some(Columns { extras: Some(extras), plain }) => {
                 extras.statement::<InsertFull>(plain).execute(conn).await?;
             }
@@ -71,7 +74,10 @@ impl<'a> Batch<'a> {
     {
         use diesel::RunQueryDsl;
         match &self.unchecked {
-            Some(Columns { extras: None, plain }) => drop(plain.statement().execute(conn)?),
+            Some(Columns { extras: None, plain }) => match plain.lone() {
+                Some(lone) => drop(lone.execute(conn)?),
+                None => drop(plain.statement().execute(conn)?),
+            },
             Some(Columns { extras: Some(extras), plain }) => {
                 extras.statement::<InsertFull>(plain).execute(conn)?;
             }
@@ -185,6 +191,8 @@ type PlainValues<'a> = (
     Option<&'a [Option<i64>]>,
 );
 
+type LoneValues<'a> = (DbId, &'a str, &'a str, i16, i32, &'a str, Option<DbTime>, Option<i64>);
+
 impl<'a> Plain<'a> {
     fn push(&mut self, job: &'a NewJob) {
         self.ids.push(job.id.into());
@@ -218,6 +226,29 @@ impl<'a> Plain<'a> {
             self.run_at.as_deref(),
             self.delays.as_deref(),
         )
+    }
+
+    /// The statement for a single job, which spares the server the arrays.
+    fn lone(&self) -> Option<Statement<InsertLone, LoneValues<'_>>> {
+        let Self { ids, queues, tasks, priorities, max_attempts, payloads, run_at, delays } = self;
+        let ([id], [queue], [task], [payload]) =
+            (ids.as_slice(), queues.as_slice(), tasks.as_slice(), payloads.as_slice())
+        else {
+            return None;
+        };
+        let (priority, max_attempts) = (*priorities.first()?, *max_attempts.first()?);
+        let run_at = run_at.as_ref().and_then(|column| *column.first()?);
+        let delay = delays.as_ref().and_then(|column| *column.first()?);
+        Some(InsertLone::with((
+            *id,
+            *queue,
+            *task,
+            priority,
+            max_attempts,
+            *payload,
+            run_at,
+            delay,
+        )))
     }
 
     fn statement(&self) -> Statement<InsertPlain, PlainValues<'_>> {

@@ -48,6 +48,7 @@ use taskx_core::{
         Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
+    threads::is_driven,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -119,6 +120,9 @@ struct Lanes {
     due: Lane,
     settle: Lane,
     insert: Lane,
+    /// For the inserts of lone callers, opened on a runtime of theirs: what they wait for then wakes them
+    /// without a detour by the App's thread.
+    lone: Lane,
     heart: Lane,
     general: Lane,
     tasks: Lane,
@@ -155,10 +159,18 @@ impl Lanes {
             due: quick(1, &format!("{PATH}{CLAIM}"))?,
             settle: quick(2, PATH)?,
             insert: lane(1, PATH)?,
+            lone: lane(1, PATH)?,
             heart: quick(2, "")?,
             general: lane(3, "")?,
             tasks: lane(options.task_connections, TASKS)?,
         })
+    }
+}
+
+impl Lanes {
+    /// The lane for an insert on this thread.
+    fn insert(&self) -> &Lane {
+        if is_driven() { &self.lone } else { &self.insert }
     }
 }
 
@@ -228,6 +240,10 @@ impl Store for PgStore {
         Engine::Postgres
     }
 
+    fn may_insert_here(&self) -> bool {
+        is_driven()
+    }
+
     async fn migrate(&self) -> Result<()> {
         self.blocking(crate::migrate).await
     }
@@ -248,7 +264,7 @@ impl Store for PgStore {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        let (batch, doing, lane) = (insert::Batch::of(jobs), "insert jobs", &self.lanes.insert);
+        let (batch, doing, lane) = (insert::Batch::of(jobs), "insert jobs", self.lanes.insert());
         let stored = if batch.is_mixed() {
             lane.transaction(doing, async |conn| batch.insert(conn).await).await?
         } else {
@@ -262,7 +278,7 @@ impl Store for PgStore {
         let births = insert::Births::of(jobs);
         let rows: Vec<(bool, DbTime)> = self
             .lanes
-            .insert
+            .insert()
             .run("insert claimed jobs", async |conn| {
                 births.statement(queue, owner).load(conn).await
             })

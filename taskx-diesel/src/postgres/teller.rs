@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The least time from one telling to the next. The first after a rest is told at once.
-const GAP: Duration = Duration::from_millis(1);
+const GAP: Duration = Duration::from_millis(2);
 
 /// Tells on the connections of a lane, which should not wait for the disk: what is told need not be
 /// durable.

@@ -37,7 +37,7 @@ impl Store for SqliteStore {
         Engine::Sqlite
     }
 
-    fn is_free_of_runtimes(&self) -> bool {
+    fn may_insert_here(&self) -> bool {
         // The writer and the readers are threads of their own.
         true
     }

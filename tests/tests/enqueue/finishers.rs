@@ -1,6 +1,10 @@
 //! Each finisher stores a job that is durable when it returns.
 
-use std::thread;
+use std::{
+    future::{IntoFuture, pending},
+    thread,
+    time::{Duration, Instant},
+};
 
 use rstest::rstest;
 use taskx::{ErrorKind, JobState, inspect::Inspect};
@@ -64,6 +68,47 @@ fn sync_code_enqueues_from_any_thread(
     drop(current);
     enqueue(6);
     assert_eq!(jobs(&database), 6);
+}
+
+/// A lone caller's connection may belong to its own runtime, and must not be missed with it.
+#[rstest]
+#[test]
+fn lone_callers_come_from_runtimes_that_end(
+    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+) {
+    let Some(database) = engine.database() else { return };
+    let many = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let home = many();
+    let app = home.block_on(idle_app(&database));
+    let begun = Instant::now();
+    for left in 0..3 {
+        let (runtime, queue) = (many(), app.queue().clone());
+        let alone = runtime.spawn(async move {
+            for right in 0..3 {
+                Add::apply(left, right).to(&queue).await.unwrap();
+            }
+        });
+        runtime.block_on(alone).unwrap();
+    }
+    assert_eq!(jobs(&database), 9);
+    // One that is shut down while the insert is under way.
+    let (runtime, queue) = (many(), app.queue().clone());
+    let (tell, told) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let _under_way = Add::apply(9, 9).to(&queue).into_future();
+        tell.send(()).unwrap();
+        pending::<()>().await;
+    });
+    told.recv().unwrap();
+    runtime.shutdown_background();
+    while jobs(&database) < 10 && begun.elapsed() < Duration::from_secs(25) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(jobs(&database), 10);
+    // And nobody waits for what has gone.
+    home.block_on(async { Add::apply(10, 10).to(app.queue()).await }).unwrap();
+    assert_eq!(jobs(&database), 11);
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
 }
 
 #[rstest]

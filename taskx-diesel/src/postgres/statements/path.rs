@@ -113,6 +113,21 @@ statement! {
         due!(),
     );
 
+    /// [`InsertPlain`] of one job.
+    pub(crate) InsertLone(
+        id: TaskxId,
+        queue: Text,
+        task: Text,
+        priority: SmallInt,
+        max_attempts: Integer,
+        payload: Text,
+        run_at: Nullable<TaskxTime>,
+        delay: Nullable<BigInt>,
+    ) = "INSERT INTO taskx_jobs (id, queue, task, state, priority, max_attempts, payload, \
+         inserted_at, run_at) \
+         SELECT $1, $2, $3, CASE WHEN d.due <= now() THEN 0 ELSE 2 END, $4, $5, $6, now(), d.due \
+         FROM (SELECT COALESCE($7, now() + $8 * interval '1 microsecond', now()) AS due) d";
+
     /// Inserts jobs that worker `$5` holds from their birth on, all of queue `$6`; they are available
     /// instead if its row was ended or the queue is paused. Gives for each whether it is held, and
     /// since when. `me` as in [`Claim`].
