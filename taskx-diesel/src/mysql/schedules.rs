@@ -135,17 +135,21 @@ pub(super) async fn due(
     session: &mut Session,
     tasks: &[String],
 ) -> QueryResult<(Vec<DueSchedule>, Option<Duration>)> {
-    let now: Vec<DbTime> = session.load(Now::with(())).await?;
-    let now = now.first().copied().ok_or(diesel::result::Error::NotFound)?;
     let query = taskx_schedules::table
         .filter(taskx_schedules::paused_at.is_null())
         .filter(taskx_schedules::dropped_at.is_null())
         .order(taskx_schedules::name)
         .select(ScheduleDbRow::as_select());
-    let rows: Vec<ScheduleDbRow> = session.load(query).await?;
-    let (mut due, mut next) = (Vec::new(), None::<DbTime>);
+    let mut rows: Vec<ScheduleDbRow> = session.load(query).await?;
     // There are few schedules, and a list of names as binds would never be the same statement.
-    for row in rows.into_iter().filter(|row| tasks.contains(&row.task)) {
+    rows.retain(|row| tasks.contains(&row.task));
+    if rows.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let now: Vec<DbTime> = session.load(Now::with(())).await?;
+    let now = now.first().copied().ok_or(diesel::result::Error::NotFound)?;
+    let (mut due, mut next) = (Vec::new(), None::<DbTime>);
+    for row in rows {
         match row.next_slot {
             Some(slot) if slot > now => next = Some(next.map_or(slot, |next| next.min(slot))),
             // Exhausted: it has fired, and there is nothing to come.

@@ -17,8 +17,8 @@ use crate::{
         PgStore, insert,
         statements::schedules::{
             AllSchedules, Declared, DropSchedules, DueSchedules, KeepSchedule, LockSchedule,
-            LockSchedules, MoveSchedule, NextSlot, PauseSchedule, RemoveSchedule, TakeSlots,
-            WriteSchedule,
+            LockSchedules, MoveSchedule, NextSlot, PauseSchedule, RemoveSchedule, SoonestSlot,
+            TakeSlots, WriteSchedule,
         },
     },
     rows::ScheduleDbRow,
@@ -77,6 +77,11 @@ impl PgStore {
             .lanes
             .general
             .run("look for due schedules", async |conn| {
+                // Mostly none is, which one statement tells.
+                let soonest: Vec<Option<i64>> = SoonestSlot::with((tasks,)).load(conn).await?;
+                if !matches!(soonest.as_slice(), [Some(..=0)]) {
+                    return Ok((Vec::new(), soonest));
+                }
                 let due = DueSchedules::with((tasks,)).load(conn).await?;
                 Ok((due, NextSlot::with((tasks,)).load(conn).await?))
             })

@@ -88,6 +88,12 @@ statement! {
          ORDER BY s.next_slot NULLS FIRST, s.name",
     );
 
+    /// Microseconds until the first slot of these tasks' schedules, not above 0 if one is due.
+    pub(crate) SoonestSlot(tasks: Array<Text>) -> Nullable<BigInt> =
+        "SELECT (EXTRACT(epoch FROM min(COALESCE(next_slot, now())) - now()) * 1000000)::int8 \
+         FROM taskx_schedules WHERE task = ANY ($1) AND paused_at IS NULL \
+         AND dropped_at IS NULL AND (next_slot IS NOT NULL OR last_slot IS NULL)";
+
     /// Microseconds until the next slot of these tasks' other schedules.
     pub(crate) NextSlot(tasks: Array<Text>) -> Nullable<BigInt> =
         "SELECT (EXTRACT(epoch FROM min(next_slot) - now()) * 1000000)::int8 \
