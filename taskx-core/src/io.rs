@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    threads::is_driven,
+    threads::{driven_runtime, with_callers_runtime},
 };
 
 /// A thread with a current-thread runtime, stopped when this is dropped.
@@ -95,9 +95,8 @@ impl IoThread {
     }
 }
 
-/// A future that its caller polls, on any thread and executor. What it spawns and its pauses are the
-/// caller's runtime's if that has threads of its own, else the I/O thread's, on which it also goes on if the
-/// caller drops it.
+/// A future that its caller polls, on any thread and executor; what it spawns and its pauses are the I/O
+/// thread's, on which it also goes on if the caller drops it.
 pub(crate) struct Lent<R: Send + 'static> {
     progress: Progress<R>,
     handle: Handle,
@@ -112,9 +111,12 @@ enum Progress<R> {
 
 impl<R: Send + 'static> Lent<R> {
     fn go_on(&mut self, context: &mut Context<'_>) -> Poll<Result<R>> {
-        let _entered = (!is_driven()).then(|| self.handle.enter());
+        let callers = driven_runtime();
+        let _entered = self.handle.enter();
         let answer = match &mut self.progress {
-            Progress::Running(future) => future.as_mut().poll(context),
+            Progress::Running(future) => {
+                with_callers_runtime(callers, || future.as_mut().poll(context))
+            }
             Progress::Ended(_) | Progress::Told => Poll::Pending,
         };
         if answer.is_ready() {
@@ -173,12 +175,10 @@ mod tests {
     use super::*;
 
     /// A future that sleeps, which needs a runtime, and then tells.
-    fn slow(tell: oneshot::Sender<&'static str>) -> impl Future<Output = Result<i32>> + Send {
-        async move {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            tell.send("told").unwrap();
-            Ok(7)
-        }
+    async fn slow(tell: oneshot::Sender<&'static str>) -> Result<i32> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tell.send("told").unwrap();
+        Ok(7)
     }
 
     #[test]
@@ -202,6 +202,18 @@ mod tests {
             slow(tell).await
         });
         assert_eq!(begun.try_recv(), Ok(()));
+        drop(lent);
+        assert_eq!(pollster::block_on(told), Ok("told"));
+    }
+
+    /// A timer of a runtime that has ended panics.
+    #[test]
+    fn what_is_lent_outlives_the_runtime_that_began_it() {
+        let io = IoThread::start("io").unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let (tell, told) = oneshot::channel();
+        let lent = runtime.block_on(async { io.lend(slow(tell)) });
+        runtime.shutdown_background();
         drop(lent);
         assert_eq!(pollster::block_on(told), Ok("told"));
     }

@@ -45,7 +45,7 @@ use self::{connect::Target, pool::Pools, presence::Presence, transactions::Trans
 #[non_exhaustive]
 pub struct MysqlOptions {
     /// The most connections of the path (enqueue, claim, settle, upkeep), for each tokio runtime
-    /// that calls the store: the App's own, and those of lone callers. At least 1, default 6.
+    /// that calls the store; most have one. At least 1, default 6.
     pub connections: usize,
     /// The most connections of operators' questions, for each runtime. At least 1, default 2.
     pub readers: usize,

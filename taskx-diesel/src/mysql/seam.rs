@@ -18,7 +18,6 @@ use taskx_core::{
         Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
-    threads::is_driven,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -52,11 +51,6 @@ const STEP: usize = 1_000;
 impl Store for MysqlStore {
     fn engine(&self) -> Engine {
         Engine::Mysql
-    }
-
-    fn may_insert_here(&self) -> bool {
-        // Each runtime has a pool of its own.
-        is_driven()
     }
 
     async fn migrate(&self) -> Result<()> {

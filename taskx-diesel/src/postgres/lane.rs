@@ -23,7 +23,10 @@ use diesel::{
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
-use taskx_core::error::{Error, ErrorKind, Result};
+use taskx_core::{
+    error::{Error, ErrorKind, Result},
+    threads::callers_runtime,
+};
 
 use crate::{
     error::error_from_diesel,
@@ -77,7 +80,17 @@ impl Manager for Maker {
     type Error = Error;
 
     async fn create(&self) -> Result<Slot> {
-        let Session { conn, life } = self.target.open(&self.settings).await?;
+        let Session { conn, life } = match callers_runtime() {
+            None => self.target.open(&self.settings).await?,
+            Some(runtime) => {
+                let (target, settings) = (Arc::clone(&self.target), self.settings.clone());
+                let open = async move { target.open(&settings).await };
+                runtime.spawn(open).await.unwrap_or_else(|ended| {
+                    let text = "open a connection to PostgreSQL: the caller's runtime has ended";
+                    Err(Error::new(ErrorKind::Transient, text).with_source(ended))
+                })?
+            }
+        };
         Ok(Slot { conn: Some(conn), life })
     }
 

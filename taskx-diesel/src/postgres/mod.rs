@@ -48,7 +48,7 @@ use taskx_core::{
         Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
-    threads::is_driven,
+    threads::{callers_runtime, driven_runtime},
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -168,9 +168,9 @@ impl Lanes {
 }
 
 impl Lanes {
-    /// The lane for an insert on this thread.
+    /// The lane for an insert by whoever polls it.
     fn insert(&self) -> &Lane {
-        if is_driven() { &self.lone } else { &self.insert }
+        if callers_runtime().is_some() { &self.lone } else { &self.insert }
     }
 }
 
@@ -241,7 +241,7 @@ impl Store for PgStore {
     }
 
     fn may_insert_here(&self) -> bool {
-        is_driven()
+        driven_runtime().is_some()
     }
 
     async fn migrate(&self) -> Result<()> {
