@@ -43,9 +43,8 @@ const BATCH: usize = 1_024;
 /// else is to be done. A look costs 2 µs, but to be woken for it some 40 µs.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The same at rest, for less than half a percent of a core: on a busy virtual machine to be woken costs up
-/// to 0.12 ms.
-const LOOK_AT_REST: Duration = Duration::from_millis(25);
+/// The same at rest, for about half a percent of a core: on a busy virtual machine to be woken costs 0.12 ms.
+const LOOK_AT_REST: Duration = Duration::from_millis(30);
 
 /// Others' commits count as flowing for so long after the last of them: short beside a heartbeat's
 /// ten seconds.
