@@ -351,7 +351,8 @@ impl AppBuilder {
         self
     }
 
-    /// Calls a function at every [`Event`], on taskx's own threads and on those that enqueue: it must be quick.
+    /// Calls a function at every [`Event`], on taskx's own threads and on those that enqueue: it must
+    /// be quick.
     pub fn subscribe(mut self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.subscribers.push(Box::new(subscriber));
         self

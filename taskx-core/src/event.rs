@@ -83,7 +83,8 @@ pub enum Event {
     },
 }
 
-/// A subscriber: called on taskx's own threads and on those that enqueue, so it must be quick and must not block.
+/// A subscriber: called on taskx's own threads and on those that enqueue, so it must be quick and must
+/// not block.
 pub type Subscriber = dyn Fn(&Event) + Send + Sync;
 
 /// The subscribers of an App.

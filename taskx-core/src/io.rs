@@ -77,9 +77,7 @@ impl IoThread {
         });
         answer
     }
-}
 
-impl IoThread {
     /// Begins a future on the caller's thread, which then polls it itself: two changes of thread
     /// fewer than [`run`](Self::run), for what needs no connection of this thread's runtime.
     pub(crate) fn lend<R: Send + 'static>(
