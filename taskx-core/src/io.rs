@@ -15,8 +15,8 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    callers::{driven_runtime, with_callers_runtime},
     error::{Error, ErrorKind, Result},
-    threads::{driven_runtime, with_callers_runtime},
 };
 
 /// A thread with a current-thread runtime, stopped when this is dropped.

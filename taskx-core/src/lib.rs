@@ -9,6 +9,8 @@
 pub mod app;
 pub mod apply;
 pub mod apply_many;
+#[doc(hidden)]
+pub mod callers;
 pub mod clock;
 pub mod config;
 pub mod context;

@@ -24,8 +24,8 @@ use diesel::{
 };
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
 use taskx_core::{
+    callers::callers_runtime,
     error::{Error, ErrorKind, Result},
-    threads::callers_runtime,
 };
 
 use crate::{

@@ -39,6 +39,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel_async::RunQueryDsl;
 use taskx_core::{
+    callers::{callers_runtime, driven_runtime},
     error::{Error, ErrorKind, Result},
     job::{ClaimedJob, JobId, NewJob, WorkerId},
     outcome::Settlement,
@@ -48,7 +49,6 @@ use taskx_core::{
         Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
-    threads::{callers_runtime, driven_runtime},
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
