@@ -210,7 +210,10 @@ mod tests {
         let io = IoThread::start("io").unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let (tell, told) = oneshot::channel();
-        let lent = runtime.block_on(async { io.lend(slow(tell)) });
+        let lent = {
+            let _entered = runtime.enter();
+            io.lend(slow(tell))
+        };
         runtime.shutdown_background();
         drop(lent);
         assert_eq!(pollster::block_on(told), Ok("told"));
