@@ -76,14 +76,13 @@ macro_rules! insert_full {
     };
 }
 
-/// Where a claim looks: available jobs of queue `$2`, of tasks `$3`, behind the place `($4, $5)`,
-/// unless the queue is paused or the worker's row was ended.
+/// Where a claim looks: available jobs of queue `$2`, of tasks `$3`, unless the queue is paused or the
+/// worker's row was ended.
 macro_rules! claimable {
     () => {
         "FROM taskx_jobs j WHERE EXISTS (SELECT FROM me) \
          AND NOT EXISTS (SELECT FROM taskx_queues q WHERE q.name = $2 AND q.paused_at IS NOT NULL) \
-         AND j.state = 0 AND j.queue = $2 AND j.task = ANY ($3) \
-         AND (j.priority, j.id) > ($4, $5) "
+         AND j.state = 0 AND j.queue = $2 AND j.task = ANY ($3) "
     };
 }
 
@@ -216,7 +215,9 @@ statement! {
     /// - `me` locks the worker's row, so that a rescue, which locks it too, comes wholly before
     ///   (then nothing is claimed) or wholly after (then it finds what was claimed). The weakest
     ///   lock does: it lets renewals pass.
-    /// - `head` is the first job; if it is marked solo, it is the batch.
+    /// - `head` is the first job behind the place `($4, $5)`; if it is marked solo, it is the batch.
+    /// - `rest` starts there: rows before it are locked by other claims, and finding that out costs
+    ///   a visit to each.
     /// - The rows are found again by `ctid`, which cannot change while they are locked; by id each
     ///   row would be searched twice.
     pub(crate) Claim(
@@ -229,10 +230,12 @@ statement! {
     ) -> Claimed = concat!(
         "WITH me AS MATERIALIZED (SELECT FROM taskx_workers w \
          WHERE w.id = $1 AND w.ended_at IS NULL FOR KEY SHARE), \
-         head AS MATERIALIZED (SELECT j.ctid AS place, j.solo ", claimable!(),
-        "ORDER BY j.priority, j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED), \
+         head AS MATERIALIZED (SELECT j.ctid AS place, j.priority, j.id, j.solo ", claimable!(),
+        "AND (j.priority, j.id) > ($4, $5) \
+         ORDER BY j.priority, j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED), \
          rest AS MATERIALIZED (SELECT j.ctid AS place ", claimable!(),
-        "AND (SELECT head.solo FROM head) = 0 AND j.solo = 0 \
+        "AND (j.priority, j.id) >= ((SELECT head.priority FROM head), (SELECT head.id FROM head)) \
+         AND (SELECT head.solo FROM head) = 0 AND j.solo = 0 \
          ORDER BY j.priority, j.id LIMIT $6 FOR UPDATE OF j SKIP LOCKED) \
          UPDATE taskx_jobs j SET state = 1, attempt = LEAST(j.attempt, 2147483646) + 1, \
          fence = LEAST(j.fence, 9223372036854775806) + 1, \
