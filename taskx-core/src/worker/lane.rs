@@ -18,11 +18,15 @@ use super::trust::Trust;
 use crate::job::{ClaimedJob, JobId, WorkerId};
 
 /// The most jobs of one claim.
-const LARGEST_BATCH: u32 = 1_000;
+const LARGEST_CLAIM: u32 = 1_000;
 
-/// What a batch should last: shorter, and claims cost more than they bring; longer, and other
+/// The most jobs at hand that have not started: those of two claims, so that one runs while the next
+/// is under way.
+const LARGEST_STOCK: u32 = 2 * LARGEST_CLAIM;
+
+/// What a stock should last: shorter, and claims cost more than they bring; longer, and other
 /// workers could have run the jobs meanwhile.
-const BATCH_LASTS: Duration = Duration::from_millis(100);
+const STOCK_LASTS: Duration = Duration::from_millis(100);
 
 /// What waits longer than this in the buffer is given back.
 const BUFFERED_FOR: Duration = Duration::from_secs(5);
@@ -39,15 +43,22 @@ pub(super) struct Lane {
     buffer: Mutex<Buffer>,
     /// Rings when the buffer got jobs.
     filled: Notify,
-    /// What the next claim should ask for.
-    batch: AtomicU32,
+    /// How many jobs should be at hand that have not started.
+    stock: AtomicU32,
 }
 
 #[derive(Debug, Default)]
 struct Buffer {
     jobs: VecDeque<(ClaimedJob, Instant)>,
-    /// When the last full batch came, until it is used up: the measure of the next one.
-    full_since: Option<Instant>,
+    /// Full claims since the buffer was empty: the measure of the next ones.
+    full: Option<Full>,
+}
+
+/// Jobs of full claims, and when the first of them came.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    jobs: usize,
+    since: Instant,
 }
 
 impl Lane {
@@ -59,7 +70,7 @@ impl Lane {
             size,
             buffer: Mutex::default(),
             filled: Notify::new(),
-            batch: AtomicU32::new(size.clamp(1, LARGEST_BATCH)),
+            stock: AtomicU32::new(size.clamp(1, LARGEST_STOCK)),
         }
     }
 
@@ -93,38 +104,41 @@ impl Lane {
         let mut buffer = self.lock();
         let (job, _) = buffer.jobs.pop_front()?;
         if buffer.jobs.is_empty()
-            && let Some(since) = buffer.full_since.take()
+            && let Some(Full { jobs, since }) = buffer.full.take()
         {
-            self.adapt(since.elapsed());
+            self.adapt(jobs, since.elapsed());
         }
         Some(job)
     }
 
-    /// After a full batch was used up: as many as would have lasted as long as a batch should. At
-    /// most eight times as many, for a few quick jobs tell little of those behind them.
-    fn adapt(&self, lasted: Duration) {
-        if (BATCH_LASTS / 2..=BATCH_LASTS * 2).contains(&lasted) {
+    /// After full claims were used up: as many as would last as long as a stock should. At most
+    /// sixteen times as many, for a few quick jobs tell little of those behind them.
+    fn adapt(&self, jobs: usize, lasted: Duration) {
+        let stock = self.stock.load(Ordering::Relaxed);
+        let fitting = jobs as u128 * STOCK_LASTS.as_micros() / lasted.as_micros().max(1);
+        let fitting = u32::try_from(fitting).unwrap_or(u32::MAX);
+        if (stock / 2..=stock * 2).contains(&fitting) {
             return;
         }
-        let batch = self.batch.load(Ordering::Relaxed);
-        let fitting = u128::from(batch) * BATCH_LASTS.as_micros() / lasted.as_micros().max(1);
-        let next = u32::try_from(fitting)
-            .unwrap_or(u32::MAX)
-            .clamp(batch / 2, batch.saturating_mul(8))
-            .clamp(self.size.clamp(1, LARGEST_BATCH), LARGEST_BATCH);
-        self.batch.store(next, Ordering::Relaxed);
+        let next = fitting
+            .clamp(stock / 2, stock.saturating_mul(16))
+            .clamp(self.size.clamp(1, LARGEST_STOCK), LARGEST_STOCK);
+        self.stock.store(next, Ordering::Relaxed);
     }
 
     /// How many jobs a claim should ask for now; 0 while enough are at hand.
     pub(super) fn wanted(&self) -> u32 {
-        let batch = self.batch.load(Ordering::Relaxed);
+        let stock = self.stock.load(Ordering::Relaxed);
         let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
         let buffered = u32::try_from(self.lock().jobs.len()).unwrap_or(u32::MAX);
-        if buffered == 0 && free == 0 && batch <= self.size {
+        if buffered == 0 && free == 0 && stock <= self.size {
             // Every slot is busy with work that takes its time: others may have the jobs.
             return 0;
         }
-        if buffered > batch / 2 { 0 } else { (batch - buffered).min(LARGEST_BATCH) }
+        if buffered > stock / 2 {
+            return 0;
+        }
+        (stock - buffered).min(self.size.max(stock / 2)).min(LARGEST_CLAIM)
     }
 
     /// Whether so many new jobs could start at once: nothing waits, and slots are free.
@@ -139,13 +153,13 @@ impl Lane {
 
     /// Takes claimed jobs in, in their order.
     pub(super) fn fill(&self, jobs: Vec<ClaimedJob>, full: bool) {
-        let now = Instant::now();
+        let (now, count) = (Instant::now(), jobs.len());
         let mut buffer = self.lock();
         buffer.jobs.extend(jobs.into_iter().map(|job| (job, now)));
         if full {
-            buffer.full_since.get_or_insert(now);
+            buffer.full.get_or_insert(Full { jobs: 0, since: now }).jobs += count;
         } else {
-            buffer.full_since = None;
+            buffer.full = None;
         }
         drop(buffer);
         self.filled.notify_one();
@@ -207,20 +221,24 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_grows_and_shrinks_to_last_a_tenth_of_a_second() {
+    fn a_stock_grows_and_shrinks_to_last_a_tenth_of_a_second() {
         let lane = Lane::new("mail".to_owned(), 10);
-        let after = |lasted| {
-            lane.adapt(Duration::from_millis(lasted));
-            lane.wanted()
+        let after = |jobs, lasted| {
+            lane.adapt(jobs, Duration::from_millis(lasted));
+            lane.stock.load(Ordering::Relaxed)
         };
-        assert_eq!(after(0), 80, "at most eightfold");
-        assert_eq!(after(40), 200);
-        assert_eq!(after(50), 200, "near enough");
-        assert_eq!(after(200), 200, "near enough");
-        assert_eq!(after(1), 1_000, "never more");
-        assert_eq!(after(9_000), 500, "at most halved");
+        assert_eq!(lane.wanted(), 10, "every slot at once");
+        assert_eq!(after(10, 0), 160, "at most sixteenfold");
+        assert_eq!(lane.wanted(), 80, "half of it, so that these run while others are fetched");
+        assert_eq!(after(160, 40), 400);
+        assert_eq!(after(400, 40), 1_000);
+        assert_eq!(after(1_000, 60), 1_000, "near enough");
+        assert_eq!(after(600, 100), 1_000, "near enough");
+        assert_eq!(after(800, 1), 2_000, "never more");
+        assert_eq!(lane.wanted(), 1_000);
+        assert_eq!(after(2_000, 9_000), 1_000, "at most halved");
         for _ in 0..9 {
-            lane.adapt(Duration::from_secs(9));
+            after(1, 9_000);
         }
         assert_eq!(lane.wanted(), 10, "the slots are always filled");
     }
