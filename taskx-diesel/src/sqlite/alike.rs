@@ -1,6 +1,6 @@
 //! Settling many jobs that end alike: completed by one owner under one fence, kept equally long and
-//! with nothing to say. Nearly all are. They go 32 to a statement: one statement a row costs twice
-//! as much.
+//! with nothing to say. Nearly all are. They go 32 to a statement, and what is left 8 to one: one
+//! statement a row costs twice as much.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// The jobs of one statement.
 const MANY: usize = 32;
+
+/// The jobs of one statement where too few are left for [`MANY`].
+const FEW: usize = 8;
 
 /// What jobs have in common that end alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,37 +57,56 @@ where
     C: LoadConnection<Backend = Sqlite>,
 {
     let mut settled = vec![false; batch.len()];
-    if batch.len() < MANY {
+    if batch.len() < FEW {
         return Ok(settled);
     }
-    let mut note = |place: usize| {
-        if let Some(settled) = settled.get_mut(place) {
-            *settled = true;
-        }
-    };
     for (kind, places) in kinds(batch) {
-        for (ids, places) in portions(&places) {
-            let held = Held { ids, owner: kind.owner.into(), fence: kind.fence };
-            let keep = Keep { held: &held, now, keep: kind.keep };
-            if keep.execute(conn)? == MANY {
-                places.into_iter().for_each(&mut note);
-            } else {
-                // Some are not held: which, is asked before the others go.
-                let found: Vec<DbId> = Find(&held).load(conn)?;
-                let pairs = held.ids.iter().zip(places).filter(|(id, _)| found.contains(id));
-                pairs.for_each(|(_, place)| note(place));
-            }
-            Delete(&held).execute(conn)?;
+        let (many, rest) = places.as_chunks::<MANY>();
+        let (few, _) = rest.as_chunks::<FEW>();
+        for places in many {
+            finish(conn, now, kind, places, &mut settled)?;
+        }
+        for places in few {
+            finish(conn, now, kind, places, &mut settled)?;
         }
     }
     Ok(settled)
 }
 
-type Places = Vec<(usize, JobId)>;
+/// Settles those of `places` that are held, and notes them down.
+fn finish<const N: usize, C>(
+    conn: &mut C,
+    now: DbTime,
+    kind: Kind,
+    places: &[Numbered; N],
+    settled: &mut [bool],
+) -> QueryResult<()>
+where
+    C: LoadConnection<Backend = Sqlite>,
+{
+    let ids = places.each_ref().map(|(_, id)| DbId::from(*id));
+    let held = Held { ids, owner: kind.owner.into(), fence: kind.fence };
+    let keep = Keep { held: &held, now, keep: kind.keep };
+    // Where some are not held: which, is asked before the others go.
+    let found: Option<Vec<DbId>> =
+        if keep.execute(conn)? == N { None } else { Some(Find(&held).load(conn)?) };
+    Delete(&held).execute(conn)?;
+    for ((place, _), id) in places.iter().zip(&held.ids) {
+        if found.as_ref().is_none_or(|found| found.contains(id))
+            && let Some(settled) = settled.get_mut(*place)
+        {
+            *settled = true;
+        }
+    }
+    Ok(())
+}
+
+/// A job, after its place in a batch.
+type Numbered = (usize, JobId);
 
 /// The places of a batch by what they have in common; each job once.
-fn kinds(batch: &[Settlement]) -> HashMap<Kind, Places> {
-    let mut kinds: HashMap<Kind, Places> = HashMap::new();
+fn kinds(batch: &[Settlement]) -> HashMap<Kind, Vec<Numbered>> {
+    let mut kinds: HashMap<Kind, Vec<Numbered>> = HashMap::new();
     let mut seen = HashSet::with_capacity(batch.len());
     for (place, settlement) in batch.iter().enumerate() {
         // Of two settlements of one job the first counts, alike or not.
@@ -97,24 +119,19 @@ fn kinds(batch: &[Settlement]) -> HashMap<Kind, Places> {
     kinds
 }
 
-fn portions(places: &Places) -> impl Iterator<Item = ([DbId; MANY], [usize; MANY])> {
-    let (portions, _) = places.as_chunks::<MANY>();
-    portions.iter().map(|portion| (portion.map(|(_, id)| id.into()), portion.map(|(at, _)| at)))
-}
-
 /// Jobs that one claim took, if it still holds them.
 #[derive(Debug)]
-struct Held {
-    ids: [DbId; MANY],
+struct Held<const N: usize> {
+    ids: [DbId; N],
     owner: DbId,
     fence: i64,
 }
 
-impl Held {
+impl<const N: usize> Held<N> {
     /// `WHERE ..`; the binds are numbered by SQLite itself, so they come in the order of the text.
     fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(" WHERE owner = ? AND fence = ? AND state = 1 AND id IN (?");
-        for _ in 1..MANY {
+        for _ in 1..N {
             out.push_sql(", ?");
         }
         out.push_sql(")");
@@ -129,13 +146,13 @@ impl Held {
 
 /// Copies held jobs into the history.
 #[derive(Debug)]
-struct Keep<'h> {
-    held: &'h Held,
+struct Keep<'h, const N: usize> {
+    held: &'h Held<N>,
     now: DbTime,
     keep: i64,
 }
 
-impl QueryFragment<Sqlite> for Keep<'_> {
+impl<const N: usize> QueryFragment<Sqlite> for Keep<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(KEEP);
         out.push_bind_param_value_only::<SmallInt, _>(&COMPLETED)?;
@@ -161,40 +178,40 @@ const KEEP: &str = "INSERT OR REPLACE INTO taskx_history (id, queue, task, state
 
 /// Those that are held.
 #[derive(Debug)]
-struct Find<'h>(&'h Held);
+struct Find<'h, const N: usize>(&'h Held<N>);
 
-impl QueryFragment<Sqlite> for Find<'_> {
+impl<const N: usize> QueryFragment<Sqlite> for Find<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("SELECT id FROM taskx_jobs");
         self.0.walk(&mut out)
     }
 }
 
-impl Query for Find<'_> {
+impl<const N: usize> Query for Find<'_, N> {
     type SqlType = TaskxId;
 }
 
 /// Deletes those that are held.
 #[derive(Debug)]
-struct Delete<'h>(&'h Held);
+struct Delete<'h, const N: usize>(&'h Held<N>);
 
-impl QueryFragment<Sqlite> for Delete<'_> {
+impl<const N: usize> QueryFragment<Sqlite> for Delete<'_, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("DELETE FROM taskx_jobs");
         self.0.walk(&mut out)
     }
 }
 
-/// Each is one text, and so prepared once.
+/// Each is one text for each number of jobs, and so prepared once.
 macro_rules! one_text {
     ($($Name:ident)+) => {$(
-        impl QueryId for $Name<'_> {
-            type QueryId = $Name<'static>;
+        impl<const N: usize> QueryId for $Name<'_, N> {
+            type QueryId = $Name<'static, N>;
 
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl<Conn> RunQueryDsl<Conn> for $Name<'_> {}
+        impl<const N: usize, Conn> RunQueryDsl<Conn> for $Name<'_, N> {}
     )+};
 }
 

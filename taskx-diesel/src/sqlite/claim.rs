@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -86,6 +86,9 @@ statement! {
 /// The jobs of one [`Take`].
 const MANY: usize = 32;
 
+/// The jobs of one [`Take`] where too few are left for [`MANY`].
+const FEW: usize = 8;
+
 /// Takes jobs that [`Front`] has given, as far as they wait under the fence that it told. Named by
 /// their ids each is found once; by the range that [`Front`] walked, SQLite finds each to list it, and
 /// again to change it.
@@ -135,12 +138,17 @@ fn take(
     let mut taken = 0;
     for rows in rows.chunk_by(|one, next| one.fence == next.fence) {
         let Some(fence) = rows.first().map(|row| row.fence) else { continue };
-        let (many, few) = rows.as_chunks::<MANY>();
+        let (many, rest) = rows.as_chunks::<MANY>();
+        let (few, single) = rest.as_chunks::<FEW>();
         for rows in many {
             let ids = rows.each_ref().map(|row| row.id);
             taken += Take { owner, now, fence, ids }.execute(conn)?;
         }
-        for row in few {
+        for rows in few {
+            let ids = rows.each_ref().map(|row| row.id);
+            taken += Take { owner, now, fence, ids }.execute(conn)?;
+        }
+        for row in single {
             taken += Take { owner, now, fence, ids: [row.id] }.execute(conn)?;
         }
     }
@@ -172,6 +180,31 @@ impl Wanted {
         }
     }
 
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The most jobs that are wanted.
+    pub(super) fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or_default()
+    }
+
+    /// The same again, of what follows `last`.
+    pub(super) fn behind(&self, last: &ClaimRow) -> Self {
+        Self { after: (last.priority, last.id), ..self.clone() }
+    }
+
+    /// Whether what this reads begins with what `other` would read.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let place = |one: &Self| (one.queue.clone(), Arc::clone(&one.tasks), one.after);
+        place(self) == place(other) && self.limit >= other.limit
+    }
+
+    /// The jobs behind the place where it starts, one that must run alone among others.
+    pub(super) fn backlog(&self, conn: &mut SqliteConnection) -> QueryResult<Vec<ClaimRow>> {
+        self.front(conn, 1)
+    }
+
     /// The first jobs; one that must run alone comes alone.
     fn first(&self, conn: &mut SqliteConnection) -> QueryResult<Vec<ClaimRow>> {
         let mut rows = self.front(conn, 1)?;
@@ -201,7 +234,7 @@ pub(super) fn is_open(
     Ok(!open.is_empty())
 }
 
-/// What keeps the rows of a [`glance`] true: no payload was changed since before it. All else that may
+/// What keeps the rows of a [`Glance`] true: no payload was changed since before it. All else that may
 /// have become of a job shows in its state and fence, which [`take`] looks at.
 #[derive(Debug, Default)]
 pub(super) struct Calm {
@@ -209,6 +242,8 @@ pub(super) struct Calm {
     changes: AtomicU64,
     /// What the last claim found.
     last: Mutex<Option<Mark>>,
+    /// Whether the last glance was still true when its claim came.
+    lasts: AtomicBool,
 }
 
 /// A moment between two changes to jobs that wait: of ours, and of any other connection.
@@ -229,6 +264,11 @@ impl Calm {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what is read now will probably be true when it is claimed.
+    pub(super) fn lasts(&self) -> bool {
+        self.lasts.load(Ordering::Relaxed)
+    }
+
     /// This moment, in a transaction of the writing connection.
     fn mark(&self, conn: &mut SqliteConnection) -> QueryResult<Mark> {
         let version = DataVersion::with(()).get_result(conn)?;
@@ -244,11 +284,6 @@ pub(super) struct Glance {
     /// A moment before it was read.
     pub(super) since: Mark,
     pub(super) rows: Vec<ClaimRow>,
-}
-
-/// Reads what a claim would take.
-pub(super) fn glance(conn: &mut SqliteConnection, wanted: &Wanted) -> QueryResult<Vec<ClaimRow>> {
-    wanted.front(conn, 1)
 }
 
 /// Claims what is wanted, in the order (priority, id).
@@ -267,6 +302,9 @@ pub(super) fn claim(
         return Ok(Vec::new());
     }
     let mark = calm.mark(conn)?;
+    if let Some(glance) = &glance {
+        calm.lasts.store(glance.since == mark, Ordering::Relaxed);
+    }
     // What must run alone is for the careful way.
     let glance =
         glance.filter(|glance| glance.since == mark && glance.rows.iter().all(|row| row.solo == 0));
@@ -293,7 +331,7 @@ pub(super) fn claim(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use taskx_core::{
@@ -307,8 +345,8 @@ mod tests {
     use super::*;
     use crate::{SqliteOptions, SqliteStore};
 
-    /// A store with five jobs, and who claims them.
-    async fn backlog() -> (TempDir, SqliteStore, Vec<JobId>, Claim) {
+    /// A store with five jobs of which two are claimed, and a claim of the others.
+    pub(in crate::sqlite) async fn backlog() -> (TempDir, SqliteStore, Vec<JobId>, Claim) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
         let store = SqliteStore::open(&path.to_string_lossy(), SqliteOptions::default()).unwrap();
@@ -341,7 +379,7 @@ mod tests {
 
     async fn look(store: &SqliteStore, claim: &Claim) -> Glance {
         let (since, wanted) = (store.calm.last().unwrap(), Wanted::of(claim));
-        let rows = store.readers.read("look", move |conn| glance(conn, &wanted)).await.unwrap();
+        let rows = store.readers.read("look", move |conn| wanted.backlog(conn)).await.unwrap();
         assert_eq!(rows.len(), 3);
         Glance { since, rows }
     }
@@ -355,7 +393,7 @@ mod tests {
             .unwrap()
     }
 
-    fn payloads(jobs: &[ClaimedJob]) -> Vec<&str> {
+    pub(in crate::sqlite) fn payloads(jobs: &[ClaimedJob]) -> Vec<&str> {
         jobs.iter().map(|job| job.payload.as_str()).collect()
     }
 

@@ -5,6 +5,7 @@
 //! `workers` (register, renew, rescue, retire), `upkeep` (promote, park, prune), `schedules`,
 //! `inspect` (what is asked), `operate` (what operators change).
 
+mod ahead;
 mod alike;
 mod backend;
 mod busy;
@@ -32,8 +33,8 @@ use diesel::SqliteConnection;
 use taskx_core::error::Result;
 
 use self::{
-    claim::Calm, clock::Clock, connect::Location, presence::Presence, readers::Readers,
-    writer::Writer,
+    ahead::Ahead, claim::Calm, clock::Clock, connect::Location, presence::Presence,
+    readers::Readers, writer::Writer,
 };
 use crate::error::Doing;
 
@@ -78,6 +79,7 @@ pub struct SqliteStore {
     readers: Readers,
     clock: Arc<Clock>,
     calm: Arc<Calm>,
+    ahead: Ahead,
     presence: Presence,
     location: Arc<Location>,
 }
@@ -109,6 +111,7 @@ impl SqliteStore {
             readers: Readers::start(&location, options.readers)?,
             clock,
             calm,
+            ahead: Ahead::default(),
             location,
         })
     }

@@ -26,6 +26,9 @@ statement! {
 
 type Question = Box<dyn FnOnce(Result<&mut SqliteConnection>) + Send>;
 
+/// Where an answer comes; closed without one if the readers have stopped.
+pub(super) type Answer<R> = oneshot::Receiver<Result<R>>;
+
 /// The sending half: cheap to use from any thread.
 #[derive(Debug)]
 pub(super) struct Readers {
@@ -64,18 +67,34 @@ impl Readers {
         F: FnOnce(&mut SqliteConnection) -> QueryResult<R> + Send + 'static,
         R: Send + 'static,
     {
+        let answer = self.ask(doing, work)?;
+        answer.await.unwrap_or_else(|_| Err(gone(doing)))
+    }
+
+    /// [`read`](Self::read), whose answer may be waited for later.
+    ///
+    /// # Errors
+    /// `Transient` if the readers have stopped.
+    pub(super) fn ask<R, F>(&self, doing: &'static str, work: F) -> Result<Answer<R>>
+    where
+        F: FnOnce(&mut SqliteConnection) -> QueryResult<R> + Send + 'static,
+        R: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let question = move |conn: Result<&mut SqliteConnection>| {
             // A caller that no longer waits does not want to know.
             drop(reply.send(conn.and_then(|conn| snapshot(conn, work).doing(doing))));
         };
-        let gone = || Error::new(ErrorKind::Transient, "the SQLite readers have stopped");
         self.sender
             .as_ref()
             .and_then(|sender| sender.send(Box::new(question)).ok())
-            .ok_or_else(|| gone().context(doing))?;
-        answer.await.unwrap_or_else(|_| Err(gone().context(doing)))
+            .ok_or_else(|| gone(doing))?;
+        Ok(answer)
     }
+}
+
+fn gone(doing: &str) -> Error {
+    Error::new(ErrorKind::Transient, "the SQLite readers have stopped").context(doing)
 }
 
 impl Drop for Readers {

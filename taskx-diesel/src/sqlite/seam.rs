@@ -25,7 +25,7 @@ use crate::portions::by_ids;
 
 use super::{
     SqliteStore,
-    claim::{self, Glance, Wanted},
+    claim::{self, Wanted},
     insert, inspect, operate,
     presence::Hold,
     schedules, settle, upkeep, workers,
@@ -87,14 +87,11 @@ impl Store for SqliteStore {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimedJob>> {
         let (wanted, calm) = (Wanted::of(claim), Arc::clone(&self.calm));
-        // A backlog is read beside the writer, which is what it waits for.
         let mut glance = None;
-        if let (Some(_), Some(since)) = (claim.after, calm.last()) {
-            let wanted = wanted.clone();
-            let look = move |conn: &mut _| claim::glance(conn, &wanted);
-            // Where that fails, the writer reads for itself, and tells why.
-            let rows = self.readers.read("read a backlog", look).await.ok();
-            glance = rows.map(|rows| Glance { since, rows });
+        if claim.after.is_some() {
+            glance = self.ahead.glance(&self.readers, &calm, &wanted).await;
+        } else {
+            self.ahead.forget(&claim.queue);
         }
         self.writer
             .write("claim jobs", move |conn, now| {
