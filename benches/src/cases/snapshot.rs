@@ -8,7 +8,8 @@ use super::{Beside, Case, fill};
 use crate::site::Engine;
 
 pub(super) fn cases(size: &dyn Fn(u64) -> u64) -> Vec<Case> {
-    let jobs = size(3_000_000);
+    // More than a minute's work.
+    let jobs = size(7_000_000);
     let work = Work::Drain {
         jobs,
         setting: Setting::Best,

@@ -29,7 +29,7 @@ statement! {
 const SETTINGS: &str = "PRAGMA busy_timeout = 20;
     PRAGMA foreign_keys = OFF;
     PRAGMA temp_store = MEMORY;
-    PRAGMA cache_size = -16384;
+    PRAGMA cache_size = -12288;
     PRAGMA wal_autocheckpoint = 4000;
     PRAGMA journal_size_limit = 67108864;";
 
