@@ -53,6 +53,11 @@ impl Store for MysqlStore {
         Engine::Mysql
     }
 
+    fn may_insert_here(&self) -> bool {
+        // Its pool is that of the runtime entered for the poll, the App's, whose thread drives it.
+        true
+    }
+
     async fn migrate(&self) -> Result<()> {
         self.blocking("migrate the database", crate::migrate).await
     }
