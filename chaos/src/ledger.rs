@@ -79,6 +79,8 @@ pub(crate) struct Verdict {
     /// Runs that ended and did not count: the job had been taken away, or the transaction that the
     /// run was part of was rolled back and tried again.
     pub(crate) fenced_out: usize,
+    /// Those of them that are no payments, whose end comes before their commit.
+    pub(crate) work_fenced_out: usize,
     /// Jobs that a worker took back from another one.
     pub(crate) rescued: usize,
     /// Claims that a crash of the server undid, and that were made again with the same number.
@@ -240,6 +242,18 @@ impl Ledger {
             .ended
             .iter()
             .filter(|(job, fence, _)| last.get(job).is_some_and(|l| fence < l))
+            .count();
+        let payments: HashSet<String> = jobs
+            .iter()
+            .filter(|job| job.task.starts_with("pay"))
+            .map(|job| job.id.to_string())
+            .collect();
+        verdict.work_fenced_out = self
+            .ended
+            .iter()
+            .filter(|(job, fence, _)| {
+                !payments.contains(job) && last.get(job).is_some_and(|l| fence < l)
+            })
             .count();
         let done: HashSet<(&str, i64)> =
             self.ended.iter().map(|(job, fence, _)| (job.as_str(), *fence)).collect();

@@ -106,7 +106,7 @@ pub(super) fn outage(engine: Engine, size: Size, seed: u64) -> Result<Option<Out
     proxy.refuse(false);
     let resumed = world.next_run(over).context("after the outage")?;
     let verdict = world.settle_down()?;
-    let stolen = verdict.rescued;
+    let (stolen, fenced_out) = (verdict.rescued, verdict.work_fenced_out);
     let done = format!(
         "an outage of {:?}, {rate:.2} tries to connect a second and process, jobs run again after {:.2} s",
         size.outage,
@@ -116,8 +116,8 @@ pub(super) fn outage(engine: Engine, size: Size, seed: u64) -> Result<Option<Out
     outcome.require(alive, "a worker ended in the outage");
     outcome.aim(rate <= TRIES, format!("{rate:.2} tries to connect a second and process"));
     outcome.aim(resumed <= RESUMED, format!("jobs ran again only after {resumed:?}"));
-    // A payment whose commit the cut came before has ended too, and runs again: only what was taken back
-    // was stolen.
+    // A payment whose commit the cut came before has ended too, and runs again; nothing else does.
+    outcome.require(fenced_out == 0, format!("{fenced_out} runs did not count"));
     outcome.require(stolen == 0, format!("{stolen} jobs were stolen from live workers"));
     Ok(Some(outcome))
 }
