@@ -44,7 +44,8 @@ const PEERS: [Peer; 9] = [
 
 /// Compiles the bench, starts both servers with their default durability, runs it and ends them.
 /// `arguments` go to the bench; `--peers` among them stands for every other job queue that is
-/// measured, each compiled by itself.
+/// measured, each compiled by itself. What no `--engine` among them asks for is neither started nor
+/// compiled; to count instructions takes no server.
 ///
 /// # Errors
 /// When something is missing, does not compile, or the bench fails.
@@ -56,8 +57,10 @@ pub(crate) fn bench(
 ) -> Result<()> {
     let cargo = |verb| workspace.cargo([verb, "--release", "--package", "taskx-benches"]);
     interrupt.run(&mut cargo("build")).and_then(succeeded).context("the build")?;
+    let asked = engines(arguments);
+    let is_asked = |engine: &str| asked.is_empty() || asked.contains(&engine);
     let has_peers = arguments.iter().any(|word| word == "--peers");
-    if has_peers {
+    if has_peers && is_asked("postgres") {
         // One of them links libpq.
         prerequisites::libraries(interrupt, permission)?;
     }
@@ -71,7 +74,8 @@ pub(crate) fn bench(
         if !has_npm {
             eprintln!("==> LEFT OUT: the job queues of npm, since it is not installed");
         }
-        for peer in PEERS.into_iter().filter(|peer| has_npm || !peer.is_npm) {
+        let peers = PEERS.into_iter().filter(|peer| is_asked(peer.engine));
+        for peer in peers.filter(|peer| has_npm || !peer.is_npm) {
             let program = match build(workspace, interrupt, peer) {
                 Ok(program) => program,
                 Err(error) => {
@@ -85,6 +89,12 @@ pub(crate) fn bench(
             words.extend(["--peer".into(), named]);
         }
     }
+    let mut run = cargo("run");
+    run.args(["--quiet", "--"]).args(words);
+    let counts = arguments.first().is_some_and(|word| word == "instructions");
+    if counts || !is_asked("postgres") && !is_asked("mysql") {
+        return interrupt.run(&mut run).and_then(succeeded);
+    }
     if !Engines::all_named() {
         prerequisites::servers(interrupt, permission)?;
     }
@@ -92,10 +102,22 @@ pub(crate) fn bench(
     for line in engines.describe() {
         eprintln!("==> {line}");
     }
-    let mut run = cargo("run");
     engines.export(&mut run);
-    run.args(["--quiet", "--"]).args(words);
     interrupt.run(&mut run).and_then(succeeded)
+}
+
+/// The values of `--engine`.
+fn engines(arguments: &[OsString]) -> Vec<&str> {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    let mut engines = Vec::new();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--engine") {
+            Some("") => engines.extend(words.next()),
+            Some(rest) => engines.extend(rest.strip_prefix('=')),
+            None => {}
+        }
+    }
+    engines
 }
 
 /// Compiles a peer by its own lock file, or has npm fetch it; gives its program. Those in Rust share a
