@@ -247,6 +247,11 @@ statement! {
 
     /// Ends running jobs: moves them to the history for `keeps` microseconds, or deletes them where
     /// that is NULL. Gives the places (from 1) of those that were held.
+    ///
+    /// A job is looked up by `= ANY (ARRAY[id])` here and below, and not by `= id`: for an equality the
+    /// planner may also walk the whole primary key in its order and look each job up in the batch,
+    /// which is what it does while the statistics call the table empty (after a vacuum of a queue that
+    /// had run dry), however many jobs have come since.
     pub(crate) Finish(
         ids: Array<TaskxId>,
         owners: Array<TaskxId>,
@@ -260,7 +265,7 @@ statement! {
          USING unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int2[], $5::int8[], $6::text[], \
          $7::text[]) WITH ORDINALITY \
          AS i(id, owner, fence, end_state, keep, end_result, end_reason, place) \
-         WHERE j.id = i.id AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1 \
+         WHERE j.id = ANY (ARRAY[i.id]) AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1 \
          RETURNING j.*, i.end_state, i.keep, i.end_result, i.end_reason, i.place), \
          kept AS (INSERT INTO taskx_history (", kept_columns!(),
         ", state, result, reason, finished_at, prune_at) SELECT ", kept_columns!(),
@@ -290,7 +295,7 @@ statement! {
          FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int2[], $5::int8[], $6::int4[], \
          $7::int4[], $8::text[]) WITH ORDINALITY \
          AS i(id, owner, fence, next_state, delay, uncounted, snoozed, next_reason, place) \
-         WHERE j.id = i.id AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1 \
+         WHERE j.id = ANY (ARRAY[i.id]) AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1 \
          AND j.cancel_requested_at IS NULL \
          RETURNING i.place, CASE WHEN i.next_state = 0 THEN j.queue END";
 
@@ -307,7 +312,7 @@ statement! {
          i.backtrace FROM taskx_jobs j \
          JOIN unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int4[], $5::text[], $6::text[], \
          $7::text[]) AS i(id, owner, fence, attempt, outcome, error, backtrace) \
-         ON j.id = i.id AND j.owner = i.owner AND j.fence = i.fence \
+         ON j.id = ANY (ARRAY[i.id]) AND j.owner = i.owner AND j.fence = i.fence \
          WHERE j.state = 1 FOR UPDATE OF j) \
          INSERT INTO taskx_attempts (job_id, fence, attempt, worker, started_at, ended_at, \
          outcome, error, backtrace) \

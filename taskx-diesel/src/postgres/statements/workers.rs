@@ -60,7 +60,7 @@ statement! {
     ) = "UPDATE taskx_jobs j SET progress = i.text \
          FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[]) \
          AS i(id, owner, fence, text) \
-         WHERE j.id = i.id AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1";
+         WHERE j.id = ANY (ARRAY[i.id]) AND j.owner = i.owner AND j.fence = i.fence AND j.state = 1";
 
     /// Those of the jobs `$1`, held by the workers `$2`, whose cancellation was asked for.
     pub(crate) AskedToStop(jobs: Array<TaskxId>, workers: Array<TaskxId>) -> TaskxId =
