@@ -23,6 +23,8 @@ mod lane;
 mod listen;
 mod migrate;
 mod overview;
+#[cfg(test)]
+mod plans;
 mod presence;
 mod schedules;
 mod session;
