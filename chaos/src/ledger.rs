@@ -238,23 +238,19 @@ impl Ledger {
         let last: HashMap<String, i64> =
             jobs.iter().map(|job| (job.id.to_string(), job.fence)).collect();
         verdict.rescued = self.rescued.len();
-        verdict.fenced_out = self
+        let fenced_out: Vec<&String> = self
             .ended
             .iter()
             .filter(|(job, fence, _)| last.get(job).is_some_and(|l| fence < l))
-            .count();
+            .map(|(job, ..)| job)
+            .collect();
         let payments: HashSet<String> = jobs
             .iter()
             .filter(|job| job.task.starts_with("pay"))
             .map(|job| job.id.to_string())
             .collect();
-        verdict.work_fenced_out = self
-            .ended
-            .iter()
-            .filter(|(job, fence, _)| {
-                !payments.contains(job) && last.get(job).is_some_and(|l| fence < l)
-            })
-            .count();
+        verdict.fenced_out = fenced_out.len();
+        verdict.work_fenced_out = fenced_out.iter().filter(|job| !payments.contains(**job)).count();
         let done: HashSet<(&str, i64)> =
             self.ended.iter().map(|(job, fence, _)| (job.as_str(), *fence)).collect();
         for job in jobs.iter().filter(|job| job.state == JobState::Completed) {
