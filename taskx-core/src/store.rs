@@ -286,6 +286,15 @@ pub enum WakeSource {
     Poll,
 }
 
+/// The answer to [`Store::look_around`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// Of the queues asked for, those that have available jobs.
+    pub waiting: Vec<String>,
+    /// How long until the next job is due, zero if one is; `None` if none waits for a time.
+    pub next_due: Option<Duration>,
+}
+
 /// How many rows a call took away, and whether more wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
@@ -465,6 +474,18 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Transient ones.
     async fn hold_presence(&self, worker: WorkerId) -> Result<bool>;
+
+    /// Keeps the presence lock as [`hold_presence`](Self::hold_presence) does and, where
+    /// [`watch`](Self::watch) answers [`WakeSource::Poll`], tells what a poll would find;
+    /// `None` from an engine that sends messages. One statement for both: each worker calls this
+    /// once a second, also when nothing happens.
+    ///
+    /// # Errors
+    /// Transient ones.
+    async fn look_around(&self, worker: WorkerId, queues: &[String]) -> Result<Option<News>> {
+        let _ = queues;
+        self.hold_presence(worker).await.map(|_| None)
+    }
 
     /// Deletes finished jobs whose retention has passed, at most `limit`, with their attempts, and
     /// slot rows older than 30 days. Live jobs are never touched.

@@ -18,7 +18,7 @@ use taskx_core::{
     outcome::{Outcome, Settlement},
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, News, Promoted, Pruned, Renewal,
         Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource, memory::MemoryStore,
     },
@@ -256,6 +256,10 @@ impl Store for Planted {
 
     async fn hold_presence(&self, worker: WorkerId) -> Result<bool> {
         self.inner.hold_presence(worker).await
+    }
+
+    async fn look_around(&self, worker: WorkerId, queues: &[String]) -> Result<Option<News>> {
+        self.inner.look_around(worker, queues).await
     }
 
     async fn prune(&self, limit: u32) -> Result<Pruned> {

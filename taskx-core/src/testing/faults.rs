@@ -23,7 +23,7 @@ use crate::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal,
+        Born, Claim, Engine, Inserted, MigrationInfo, NewWorker, News, Promoted, Pruned, Renewal,
         Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
@@ -234,6 +234,7 @@ through! {
     Rescue: rescue(suspect: &Suspect, crash_limit: i32) -> Vec<Rescued>;
     Retire: retire(worker: WorkerId) -> usize;
     Presence: hold_presence(worker: WorkerId) -> bool;
+    Presence: look_around(worker: WorkerId, queues: &[String]) -> Option<News>;
     Declare: upsert_schedules(owner: &str, version: &str, declared: &[ScheduleRow]) -> ();
     Due: due_schedules(tasks: &[String]) -> (Vec<DueSchedule>, Option<Duration>);
     Fire: fire(firing: &Firing) -> Vec<JobId>;

@@ -153,7 +153,7 @@ impl Beat {
         if self.runtime_answers() {
             self.renew().await?;
         }
-        self.hold_presence().await?;
+        self.look_around().await?;
         self.retire_empty().await
     }
 
@@ -218,10 +218,22 @@ impl Beat {
     }
 
     /// At every beat: a lock that was lost with its connection is taken back before others miss it
-    /// twice.
-    async fn hold_presence(&self) -> Result<()> {
-        for owner in self.shared.owners() {
-            self.shared.store.hold_presence(owner).await?;
+    /// twice. What a polled engine has to tell comes with the answer.
+    async fn look_around(&self) -> Result<()> {
+        let shared = &self.shared;
+        let current = shared.owner();
+        for former in shared.owners().into_iter().filter(|owner| *owner != current) {
+            shared.store.hold_presence(former).await?;
+        }
+        let queues: Vec<_> = shared.lanes.iter().map(|lane| lane.queue.clone()).collect();
+        if let Some(news) = shared.store.look_around(current, &queues).await? {
+            for queue in &news.waiting {
+                shared.signal.mark(queue);
+            }
+            if let Some(delay) = news.next_due {
+                shared.queue.hub().due_in(delay);
+            }
+            shared.hear(&news);
         }
         Ok(())
     }

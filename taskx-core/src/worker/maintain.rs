@@ -7,6 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     claim::Trouble,
+    lease::TICK,
     pace::{Glance, Pace},
     shared::Shared,
 };
@@ -21,6 +22,9 @@ const PROMOTE: u32 = 1_000;
 /// The longest that the promoter sleeps. Each look tells when to look next; only what another process
 /// delays by less than this can be late, by no more than it.
 const PROMOTE_POLL: Duration = Duration::from_secs(2);
+
+/// The same where the heartbeat's look tells each second what is due next.
+const PROMOTE_POLL_TOLD: Duration = Duration::from_secs(120);
 
 /// The most finished jobs that one statement deletes.
 const PRUNE: u32 = 1_000;
@@ -47,7 +51,8 @@ pub(super) async fn promote(shared: Arc<Shared>) {
                 if promoted.count >= PROMOTE as usize {
                     continue;
                 }
-                promoted.next_due.map_or(PROMOTE_POLL, |due| due.min(PROMOTE_POLL))
+                let poll = if shared.hears_news() { PROMOTE_POLL_TOLD } else { PROMOTE_POLL };
+                promoted.next_due.map_or(poll, |due| due.min(poll))
             }
             Err(error) => {
                 shared.trouble("promote jobs", &error);
@@ -84,7 +89,10 @@ pub(super) async fn upkeep(shared: Arc<Shared>) {
         }
         if Instant::now() >= poll_at {
             poll_at = Instant::now() + jitter(shared.config.loop_interval);
-            shared.signal.mark_all();
+            // Where the heartbeat looks each second, only a shorter interval finds more.
+            if !shared.hears_news() || shared.config.loop_interval < TICK {
+                shared.signal.mark_all();
+            }
             if let Err(error) = park(&shared).await {
                 shared.trouble("park unknown jobs", &error);
             }
@@ -108,6 +116,9 @@ async fn prune(shared: &Shared) -> Result<()> {
 
 /// Moves jobs that no live worker knows out of the way of those that this one knows.
 async fn park(shared: &Shared) -> Result<()> {
+    if shared.hears_nothing() {
+        return Ok(());
+    }
     for lane in shared.lanes.iter().filter(|lane| lane.is_low()) {
         let parked = shared.store.park_unknown(&lane.queue, PARK).await?;
         if parked > 0 {
@@ -121,8 +132,8 @@ async fn park(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Turns other processes' commits into signals; where the engine tells none, polls: quickly while
-/// jobs flow, down to once a second when idle.
+/// Turns other processes' commits into signals; where the engine tells none, polls while jobs flow,
+/// and leaves it to the heartbeat's look each second when idle.
 pub(super) async fn listen(shared: Arc<Shared>) {
     let (sender, mut messages) = mpsc::unbounded_channel();
     match shared.store.watch(sender).await {
@@ -147,6 +158,8 @@ async fn poll(shared: &Shared) {
         let ended = shared.counters.read().total();
         let pause = pace.next(Instant::now(), Glance { ended, is_idle: shared.is_idle() });
         tokio::time::sleep(pause.mul_f64(0.9 + fastrand::f64() * 0.2)).await;
-        shared.signal.mark_all();
+        if !pace.is_at_rest() {
+            shared.signal.mark_all();
+        }
     }
 }

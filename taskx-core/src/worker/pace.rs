@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The pause while jobs flow.
 const BUSY: Duration = Duration::from_millis(25);
 
-/// The longest pause.
+/// The longest pause: that of a worker at rest.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Jobs count as flowing for so long after the last of them: most run much shorter than a pause, so
@@ -44,6 +44,11 @@ impl Pace {
         let flows = now.duration_since(self.flowed_at) < FLOWING;
         self.pause = if flows { BUSY } else { (self.pause * 2).min(IDLE) };
         self.pause
+    }
+
+    /// Whether nothing has flowed for long: then the heartbeat's look each second is enough.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.pause == IDLE
     }
 }
 

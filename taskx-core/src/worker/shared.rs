@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -36,7 +36,7 @@ use crate::{
     queue::Queue,
     registry::Registry,
     state::States,
-    store::{NewWorker, Store},
+    store::{NewWorker, News, Store},
     task::{Retention, TaskDef},
 };
 
@@ -69,7 +69,16 @@ pub(super) struct Shared {
     owners: Mutex<Owners>,
     outcomes: Mutex<Option<mpsc::UnboundedSender<Ended>>>,
     unsettled: AtomicUsize,
+    /// What the last look around told: [`UNTOLD`], [`NOTHING`] or [`SOMETHING`].
+    news: AtomicU8,
 }
+
+/// The engine sends messages, or nobody has looked yet.
+const UNTOLD: u8 = 0;
+/// No queue has available jobs.
+const NOTHING: u8 = 1;
+/// One has.
+const SOMETHING: u8 = 2;
 
 /// The worker's rows: the one that it claims under, and former ones that still hold jobs.
 #[derive(Debug)]
@@ -130,7 +139,24 @@ impl Shared {
             }),
             outcomes: Mutex::new(Some(outcomes)),
             unsettled: AtomicUsize::new(0),
+            news: AtomicU8::new(UNTOLD),
         })
+    }
+
+    /// Notes what a look around told.
+    pub(super) fn hear(&self, news: &News) {
+        let told = if news.waiting.is_empty() { NOTHING } else { SOMETHING };
+        self.news.store(told, Ordering::Relaxed);
+    }
+
+    /// Whether the heartbeat hears each second what other processes committed.
+    pub(super) fn hears_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed) != UNTOLD
+    }
+
+    /// Whether it heard that nothing waits in any queue.
+    pub(super) fn hears_nothing(&self) -> bool {
+        self.news.load(Ordering::Relaxed) == NOTHING
     }
 
     /// The lane of a queue, if the worker serves it.

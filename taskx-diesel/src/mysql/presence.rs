@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use diesel::QueryResult;
-use taskx_core::{error::Result, job::WorkerId};
+use taskx_core::{error::Result, job::WorkerId, store::News};
 use tokio::sync::Mutex;
 
 use super::{
+    batch::name_list,
     connect::Target,
     run::{Run, Session},
-    statements::workers::{FreeLock, HasLock, SetPresence, TakeLock},
+    statements::workers::{FreeLock, LookAround, SetPresence, TakeLock},
+    upkeep::duration,
 };
 use crate::{error::Doing, statement::Sql, values::DbId};
 
@@ -30,21 +32,23 @@ impl Presence {
         Self { target, session: Mutex::const_new(None) }
     }
 
-    /// Takes or keeps the lock of a worker; `false` if the server has no such locks, or there is
-    /// no such worker.
-    pub(super) async fn hold(&self, worker: WorkerId) -> Result<bool> {
+    /// Takes or keeps the lock of a worker, and tells what waits in these queues. The lock is not
+    /// held if the server has none, or there is no such worker.
+    pub(super) async fn hold(&self, worker: WorkerId, queues: &[String]) -> Result<(bool, News)> {
+        let queues = name_list(queues.iter().map(String::as_str));
         let mut place = self.session.lock().await;
         if let Some(mut session) = place.take() {
             // Taken out meanwhile: a call that is dropped half-way leaves no connection behind.
-            if let Ok(held) = hold_on(&mut session, worker).await {
+            if let Ok(answer) = hold_on(&mut session, worker, &queues).await {
                 *place = Some(session);
-                return Ok(held);
+                return Ok(answer);
             }
         }
         let mut session = self.target.open().await?;
-        let held = hold_on(&mut session, worker).await.doing("hold the presence lock")?;
+        let answer = hold_on(&mut session, worker, &queues).await;
+        let answer = answer.doing("hold the presence lock")?;
         *place = Some(session);
-        Ok(held)
+        Ok(answer)
     }
 
     /// Frees the lock of a worker that has ended.
@@ -63,18 +67,29 @@ async fn release(session: &mut Session, name: &str) -> QueryResult<()> {
     Ok(())
 }
 
-async fn hold_on(session: &mut Session, worker: WorkerId) -> QueryResult<bool> {
+async fn hold_on(
+    session: &mut Session,
+    worker: WorkerId,
+    queues: &str,
+) -> QueryResult<(bool, News)> {
     let name = lock_name(worker);
-    let has: Vec<Option<i64>> = session.load(HasLock::with((&name,))).await?;
-    if has == [Some(1)] {
-        return Ok(true);
-    }
-    let taken: Vec<Option<i64>> = session.load(TakeLock::with((&name,))).await?;
+    let rows: Vec<(Option<i64>, Option<i64>, Option<String>)> =
+        session.load(LookAround::with((&name, queues))).await?;
+    let has = rows.iter().any(|(has, ..)| *has == Some(1));
+    let held = has || take(session, worker, &name).await?;
+    let next_due = rows.iter().find_map(|(_, micros, _)| *micros).map(duration);
+    let waiting = rows.into_iter().filter_map(|(.., queue)| queue).collect();
+    Ok((held, News { waiting, next_due }))
+}
+
+/// Takes a lock that this session does not hold.
+async fn take(session: &mut Session, worker: WorkerId, name: &str) -> QueryResult<bool> {
+    let taken: Vec<Option<i64>> = session.load(TakeLock::with((name,))).await?;
     match taken.first() {
         Some(Some(1)) => {
             let noted = session.execute(SetPresence::with((DbId::from(worker),))).await?;
             if noted == 0 {
-                release(session, &name).await?;
+                release(session, name).await?;
             }
             Ok(noted > 0)
         }

@@ -55,8 +55,9 @@ async fn in_time<T>(limit: Duration, trip: impl Future<Output = QueryResult<T>>)
     })
 }
 
-/// A connection that was idle for so long is asked for a word before it is used.
-pub(super) const STALE: Duration = Duration::from_secs(5);
+/// A connection that was idle for so long is asked for a word before it is used. Longer than the
+/// pauses of an idle worker's looks, each of which would else be two statements.
+pub(super) const STALE: Duration = Duration::from_secs(10);
 
 /// How long that word may take.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,8 +14,8 @@ use taskx_core::{
     outcome::Settlement,
     schedule::{DueSchedule, Firing, ScheduleInfo, ScheduleRow},
     store::{
-        Claim, Engine, Inserted, MigrationInfo, NewWorker, Promoted, Pruned, Renewal, Renewed,
-        Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
+        Claim, Engine, Inserted, MigrationInfo, NewWorker, News, Promoted, Pruned, Renewal,
+        Renewed, Rescued, Settled, Store, Suspect, Suspects, TransactionBody, TransactionEnd, Wake,
         WakeSource,
     },
 };
@@ -222,7 +222,11 @@ impl Store for MysqlStore {
     }
 
     async fn hold_presence(&self, worker: WorkerId) -> Result<bool> {
-        self.presence.hold(worker).await
+        self.presence.hold(worker, &[]).await.map(|(held, _)| held)
+    }
+
+    async fn look_around(&self, worker: WorkerId, queues: &[String]) -> Result<Option<News>> {
+        self.presence.hold(worker, queues).await.map(|(_, news)| Some(news))
     }
 
     async fn prune(&self, limit: u32) -> Result<Pruned> {

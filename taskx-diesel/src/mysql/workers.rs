@@ -96,12 +96,15 @@ pub(super) async fn renew(session: &mut Session, renewal: &Renewal) -> QueryResu
     if !renewal.workers.is_empty() {
         let list = hex_list(renewal.workers.iter().map(|worker| worker.as_uuid()));
         let running = json_text(&renewal.running);
-        session.execute(Renew::with((&list, micros(renewal.lease), &running))).await?;
+        let found = session.execute(Renew::with((&list, micros(renewal.lease), &running))).await?;
         // Whoever ends a row from now on did not see this renewal, and so does not end it.
-        let alive: Vec<DbId> = session.load(Alive::with((&list,))).await?;
-        let alive: HashSet<WorkerId> = alive.into_iter().map(WorkerId::from).collect();
-        let is_alive = |worker: &&WorkerId| alive.contains(worker);
-        renewed.alive = renewal.workers.iter().filter(is_alive).copied().collect();
+        renewed.alive = if found == renewal.workers.len() {
+            renewal.workers.clone()
+        } else {
+            let alive: Vec<DbId> = session.load(Alive::with((&list,))).await?;
+            let alive: HashSet<WorkerId> = alive.into_iter().map(WorkerId::from).collect();
+            renewal.workers.iter().filter(|worker| alive.contains(worker)).copied().collect()
+        };
     }
     if !renewal.progress.is_empty() {
         let mut lines: Vec<_> = renewal

@@ -66,6 +66,28 @@ async fn apps_with_databases_of_their_own_do_not_meet(
     }
 }
 
+/// A worker without messages polls for 5 s, then ever less often; after that it is at rest.
+const RESTS_AFTER: Duration = Duration::from_secs(8);
+
+#[rstest]
+#[tokio::test]
+async fn a_worker_at_rest_hears_of_anothers_jobs(
+    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+) {
+    let Some(database) = engine.database() else { return };
+    let diary = Diary::default();
+    let app = database.app().state(diary.clone()).build().await.unwrap();
+    let other = database.app().state(Diary::default()).build().await.unwrap();
+    let hour = Duration::from_secs(3_600);
+    let worker = app.background_worker().poll_interval(hour).start().await.unwrap();
+    tokio::time::sleep(RESTS_AFTER).await;
+    let later = Plain::apply().delay(Duration::from_secs(1)).to(other.queue()).await.unwrap();
+    Plain::apply().to(other.queue()).await.unwrap().wait(SOON).await.unwrap();
+    later.wait(SOON).await.unwrap();
+    assert_eq!(diary.read(), ["plain", "plain"]);
+    worker.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_worker_may_get_its_application_later() {
     let database = Engine::Sqlite.database().unwrap();

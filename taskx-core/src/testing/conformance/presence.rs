@@ -72,6 +72,17 @@ pub async fn a_session_that_is_gone_is_suspected(db: &dyn Fixture) {
     assert_eq!(find(db.store(), all[0]).await.state, JobState::Available);
 }
 
+/// A look around holds the lock too.
+pub async fn a_look_around_is_presence(db: &dyn Fixture) {
+    let Some((other, first)) = present(db).await else { return };
+    let second = worker(&*other).await;
+    other.look_around(second, &[]).await.unwrap();
+    other.retire(first).await.unwrap();
+    assert_eq!(db.store().suspects(&[]).await.unwrap().found, []);
+    drop(other);
+    assert_eq!(suspected(db.store()).await[0].id, second);
+}
+
 /// One session's end does not make the others suspects.
 pub async fn one_sessions_end_is_its_own(db: &dyn Fixture) {
     let Some((gone, dead)) = present(db).await else { return };

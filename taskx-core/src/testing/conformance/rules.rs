@@ -280,6 +280,7 @@ macro_rules! conformance {
                 who_is_present_is_no_suspect
                 looking_changes_nothing
                 a_session_that_is_gone_is_suspected
+                a_look_around_is_presence
                 one_sessions_end_is_its_own
                 a_session_may_be_several_workers
                 presence_does_not_replace_the_lease
@@ -413,6 +414,7 @@ macro_rules! conformance {
                 a_resumption_is_told
                 a_redrive_is_told
                 several_may_watch
+                a_look_around_tells_what_no_message_does
             }
         }
     };

@@ -1,5 +1,5 @@
 //! Rules of `watch`: a store that sends messages sends them for what other sessions commit. A store
-//! that says it does not is left to its polling.
+//! that says it does not tells at each look around.
 
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use tokio::{
 
 use super::{
     Fixture,
-    steps::{QUEUE, ada, cancelled, claim, insert, inserted, job, jobs, running, settled, worker},
+    steps::{
+        HOUR, MINUTE, QUEUE, ada, cancelled, claim, delayed, insert, inserted, job, jobs, running,
+        settled, travel, worker,
+    },
 };
 use crate::{
     job::{JobExtras, NewJob},
-    store::{Store, Wake, WakeSource},
+    store::{News, Store, Wake, WakeSource},
 };
 
 /// Far longer than any store needs; a rule waits so long only when it is broken.
@@ -126,4 +129,35 @@ pub async fn several_may_watch(db: &dyn Fixture) {
         insert(&*other, &job()).await;
         wait_for(&mut second, &Wake::Queue(QUEUE.to_owned())).await;
     }
+}
+
+/// Who sends no messages tells what waits to whoever looks around, and only of what was asked for.
+pub async fn a_look_around_tells_what_no_message_does(db: &dyn Fixture) {
+    let (sender, _wakes) = unbounded_channel();
+    let (other, store) = (db.reopen().await.unwrap(), db.store());
+    let owner = worker(store).await;
+    let asked = ["it's 🦀", "nothing", QUEUE].map(str::to_owned);
+    let news = async || store.look_around(owner, &asked).await.unwrap();
+    if store.watch(sender).await == WakeSource::Messages {
+        inserted(&*other, 1).await;
+        assert_eq!(news().await, None);
+        return;
+    }
+    let news = async || news().await.unwrap();
+    assert_eq!(news().await, News::default());
+    other.insert(&jobs(20)).await.unwrap();
+    for queue in ["it's 🦀", "reports"] {
+        insert(&*other, &NewJob { queue: queue.into(), ..delayed(HOUR) }).await;
+    }
+    let told = news().await;
+    assert_eq!(told.waiting, [QUEUE]);
+    assert!(told.next_due.is_some_and(|due| HOUR - MINUTE < due && due <= HOUR), "{told:?}");
+    travel(store, 2 * HOUR).await;
+    assert_eq!(news().await.next_due, Some(Duration::ZERO));
+    other.promote(10).await.unwrap();
+    let mut told = news().await;
+    told.waiting.sort_unstable();
+    assert_eq!(told, News { waiting: vec![asked[0].clone(), QUEUE.to_owned()], next_due: None });
+    claim(store, owner, 100).await;
+    assert_eq!(news().await.waiting, [asked[0].clone()]);
 }

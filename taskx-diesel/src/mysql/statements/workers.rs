@@ -95,9 +95,20 @@ statement! {
     /// 1 if this session holds the lock by now, 0 if another one does, NULL if there are no locks.
     pub(in crate::mysql) TakeLock(name: Text) -> Nullable<BigInt> = "SELECT GET_LOCK(?, 0)";
 
-    /// 1 if this session holds the lock. A second GET_LOCK would count it twice.
-    pub(in crate::mysql) HasLock(name: Text) -> Nullable<BigInt> =
-        "SELECT IS_USED_LOCK(?) = CONNECTION_ID()";
+    /// First whether this session holds the lock (1; a second GET_LOCK would count it twice), and how
+    /// many microseconds until the next job is due; then each of these queues that has available
+    /// jobs. `LIMIT` keeps the server from looking at more than one job of a queue: an `EXISTS` it
+    /// may turn into a join.
+    pub(in crate::mysql) LookAround(lock: Text, queues: Text) ->
+        (Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>) = concat!(
+        "SELECT IS_USED_LOCK(?) = CONNECTION_ID(),
+            TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), MIN(due_at)), NULL
+         FROM taskx_jobs FORCE INDEX (taskx_jobs_due) WHERE due_at IS NOT NULL
+         UNION ALL
+         SELECT NULL, NULL, s.name FROM ", names!(), "
+         WHERE (SELECT 1 FROM taskx_jobs j FORCE INDEX (taskx_jobs_ready)
+            WHERE j.state = 0 AND j.queue = s.name LIMIT 1) IS NOT NULL"
+    );
 
     pub(in crate::mysql) FreeLock(name: Text) -> Nullable<BigInt> = "SELECT RELEASE_LOCK(?)";
 
