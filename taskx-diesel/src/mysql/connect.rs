@@ -7,6 +7,7 @@ use diesel::ConnectionError;
 use diesel_async::AsyncMysqlConnection;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 use taskx_core::error::{Error, ErrorKind, Result};
+use tokio::task::JoinSet;
 
 use super::{MysqlOptions, run::Session, tls::Tls};
 use crate::redial::Redial;
@@ -111,7 +112,7 @@ impl Target {
             };
             Error::new(ErrorKind::Transient, "set up a connection to MySQL").with_source(error)
         })?;
-        Ok(Session { conn, limit: self.statement_timeout })
+        Ok(Session { conn, limit: self.statement_timeout, life: JoinSet::new() })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection's socket belongs to the tokio runtime that opened it, and the calls of one store
 //! come from several: the I/O thread, the heartbeat's thread, the tasks' own. So each runtime has
-//! its pool, made when it first calls.
+//! its pool, made when it first calls; a lone caller's insert uses that of the caller's runtime.
 //!
 //! A connection goes back only after a call that ended well or with a plain refusal. One whose call
 //! was dropped half-way, timed out or lost its server is closed: nobody knows what it is in the
@@ -19,7 +19,10 @@ use diesel::{
     QueryResult,
     result::{DatabaseErrorKind, Error as DieselError},
 };
-use taskx_core::error::{Error, ErrorKind, Result};
+use taskx_core::{
+    callers::callers_runtime,
+    error::{Error, ErrorKind, Result},
+};
 use tokio::runtime::{Handle, Id};
 
 use super::{
@@ -73,14 +76,27 @@ impl Manager for Maker {
     type Error = Error;
 
     async fn create(&self) -> Result<Session> {
-        let mut session = self.target.open().await?;
+        let mut session = match callers_runtime() {
+            None => self.target.open().await?,
+            Some(runtime) => {
+                let target = Arc::clone(&self.target);
+                let open = runtime.spawn(async move { target.open().await });
+                let mut session = open.await.unwrap_or_else(|ended| {
+                    let text = "open a connection to MySQL: the caller's runtime has ended";
+                    Err(Error::new(ErrorKind::Transient, text).with_source(ended))
+                })?;
+                session.life.spawn_on(std::future::pending(), &runtime);
+                session
+            }
+        };
         session.limit = self.limit;
         session.plain(SETTINGS).await.doing("set up a connection to MySQL")?;
         Ok(session)
     }
 
     async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<Error> {
-        if metrics.last_used() < STALE || session.answers().await {
+        let runtime_ended = session.life.try_join_next().is_some();
+        if !runtime_ended && (metrics.last_used() < STALE || session.answers().await) {
             return Ok(());
         }
         Err(RecycleError::message("the connection has ended"))
@@ -95,7 +111,7 @@ impl Pools {
 
     /// The pool of the runtime that calls.
     fn here(&self) -> Result<Pool<Maker>> {
-        let runtime = Handle::try_current().map_err(|error| {
+        let runtime = callers_runtime().map_or_else(Handle::try_current, Ok).map_err(|error| {
             Error::new(ErrorKind::Config, "use a MySQL store outside of a tokio runtime")
                 .with_source(error)
         })?;

@@ -20,6 +20,7 @@ use diesel_async::{
     TransactionManager,
 };
 use futures_util::FutureExt;
+use tokio::task::JoinSet;
 
 /// Something that runs statements.
 pub(super) trait Run: Send {
@@ -42,6 +43,9 @@ pub(super) trait Run: Send {
 pub(super) struct Session {
     pub(super) conn: AsyncMysqlConnection,
     pub(super) limit: Duration,
+    /// A task that never ends by itself on the runtime that drives the socket, if that is not one of
+    /// the App's: it ends with that runtime.
+    pub(super) life: JoinSet<()>,
 }
 
 /// Waits for one round trip, but not for ever: a silent network says nothing. Whoever gets this

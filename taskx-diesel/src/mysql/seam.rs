@@ -54,7 +54,8 @@ impl Store for MysqlStore {
     }
 
     fn may_insert_here(&self) -> bool {
-        // Its pool is that of the runtime entered for the poll, the App's, whose thread drives it.
+        // By the pool of the caller's runtime if that is always driven, else by that of the App's, which
+        // is entered for the poll.
         true
     }
 

@@ -180,10 +180,10 @@ async fn run_body(
         TransactionBody::Blocking(body) if is_sync => {
             let no_thread = "run a plain fn on a thread";
             let answer = threads::run(move || {
-                let Session { conn, limit } = session;
+                let Session { conn, limit, life } = session;
                 let mut conn = MysqlConn::from(conn);
                 let verdict = body(&mut conn);
-                (Session { conn: conn.into_inner(), limit }, verdict)
+                (Session { conn: conn.into_inner(), limit, life }, verdict)
             });
             let answer =
                 answer.map_err(|e| Error::new(ErrorKind::Conflict, no_thread).with_source(e))?;
