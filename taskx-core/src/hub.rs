@@ -165,11 +165,13 @@ impl Hub {
         }
     }
 
-    /// A job falls due after `delay`: the promoter shall look then.
+    /// A job falls due after `delay`: the promoter shall look then. A time that is past was told to a
+    /// promoter that has ended, or is about to look.
     pub(crate) fn due_in(&self, delay: Duration) {
-        let Some(at) = Instant::now().checked_add(delay) else { return };
+        let now = Instant::now();
+        let Some(at) = now.checked_add(delay) else { return };
         let mut due = lock(&self.due);
-        if due.is_none_or(|earlier| at < earlier) {
+        if due.is_none_or(|earlier| at < earlier || earlier < now) {
             *due = Some(at);
             drop(due);
             self.due_changed.notify_one();
@@ -305,4 +307,25 @@ impl Signal {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promoter that was told of it may have ended with its worker.
+    #[tokio::test]
+    async fn a_time_that_is_past_silences_no_later_one() {
+        let hub = Hub::default();
+        hub.due_in(Duration::ZERO);
+        hub.due_changed.notified().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        hub.due_in(Duration::from_secs(60));
+        hub.due_changed.notified().await;
+        assert!(hub.next_due().is_some_and(|due| due > Instant::now()));
+        hub.due_in(Duration::from_secs(70));
+        let rung =
+            tokio::time::timeout(Duration::from_millis(20), hub.due_changed.notified()).await;
+        assert!(rung.is_err(), "an earlier time is known");
+    }
 }

@@ -1,5 +1,5 @@
-//! How often a database that does not answer is called: twice a second at most, by whichever of a
-//! store's loops comes first. The others get the last answer at once.
+//! Opening connections. A database that does not answer is called twice a second at most, by
+//! whichever of a store's loops comes first; the others get the last answer at once.
 
 use std::{
     future::Future,
@@ -8,9 +8,24 @@ use std::{
 };
 
 use taskx_core::error::{Error, ErrorKind, Result, chain};
+use tokio::{runtime::Handle, task::JoinSet};
 
 /// The shortest time between two tries after one that failed; jitter comes on top.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a caller's runtime may take to open a connection.
+const SOON: Duration = Duration::from_millis(500);
+
+/// Opens a connection on a caller's runtime; `None` if that does not do it soon: it is ending, has no
+/// I/O, or its threads are all busy.
+pub(crate) async fn open_on<C: Send + 'static>(
+    runtime: &Handle,
+    open: impl Future<Output = Result<C>> + Send + 'static,
+) -> Option<Result<C>> {
+    let mut opening = JoinSet::new();
+    opening.spawn_on(open, runtime);
+    tokio::time::timeout(SOON, opening.join_next()).await.ok()??.ok()
+}
 
 /// Who may open a connection now.
 #[derive(Debug, Default)]

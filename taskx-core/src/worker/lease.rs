@@ -134,6 +134,7 @@ impl Beat {
                 }
                 Err(error) => {
                     shared.trouble("heartbeat", &error);
+                    shared.miss_news();
                     self.trouble.pause()
                 }
             };
@@ -226,15 +227,17 @@ impl Beat {
             shared.store.hold_presence(former).await?;
         }
         let queues: Vec<_> = shared.lanes.iter().map(|lane| lane.queue.clone()).collect();
-        if let Some(news) = shared.store.look_around(current, &queues).await? {
-            for queue in &news.waiting {
-                shared.signal.mark(queue);
-            }
-            if let Some(delay) = news.next_due {
-                shared.queue.hub().due_in(delay);
-            }
-            shared.hear(&news);
+        let Some(news) = shared.store.look_around(current, &queues).await? else {
+            shared.miss_news();
+            return Ok(());
+        };
+        for queue in &news.waiting {
+            shared.signal.mark(queue);
         }
+        if let Some(delay) = news.next_due {
+            shared.queue.hub().due_in(delay);
+        }
+        shared.hear(&news);
         Ok(())
     }
 

@@ -158,7 +158,7 @@ async fn poll(shared: &Shared) {
         let ended = shared.counters.read().total();
         let pause = pace.next(Instant::now(), Glance { ended, is_idle: shared.is_idle() });
         tokio::time::sleep(pause.mul_f64(0.9 + fastrand::f64() * 0.2)).await;
-        if !pace.is_at_rest() {
+        if !(pace.is_at_rest() && shared.hears_news()) {
             shared.signal.mark_all();
         }
     }

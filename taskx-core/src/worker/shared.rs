@@ -73,7 +73,7 @@ pub(super) struct Shared {
     news: AtomicU8,
 }
 
-/// The engine sends messages, or nobody has looked yet.
+/// The engine sends messages, nobody has looked yet, or the look failed.
 const UNTOLD: u8 = 0;
 /// No queue has available jobs.
 const NOTHING: u8 = 1;
@@ -147,6 +147,13 @@ impl Shared {
     pub(super) fn hear(&self, news: &News) {
         let told = if news.waiting.is_empty() { NOTHING } else { SOMETHING };
         self.news.store(told, Ordering::Relaxed);
+    }
+
+    /// Notes that a look told nothing: until one does, the other loops look for themselves.
+    pub(super) fn miss_news(&self) {
+        if self.news.swap(UNTOLD, Ordering::Relaxed) != UNTOLD {
+            self.queue.hub().due_in(Duration::ZERO);
+        }
     }
 
     /// Whether the heartbeat hears each second what other processes committed.

@@ -16,6 +16,8 @@ mod insert;
 mod inspect;
 mod migrate;
 mod operate;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod presence;
 mod run;

@@ -29,12 +29,15 @@ use super::{
     connect::Target,
     run::{STALE, Session},
 };
-use crate::error::{Doing, error_from_diesel};
+use crate::{
+    error::{Doing, error_from_diesel},
+    redial::open_on,
+};
 
 /// How often a transaction is tried that others made fail: a deadlock, a lock waited for too long.
 const TRIES: u32 = 5;
 
-/// The most runtimes that are served; the one that came first is forgotten for another.
+/// The most runtimes that are served; the one that called longest ago is forgotten for another.
 const RUNTIMES: usize = 8;
 
 /// A closure over a session whose future may move between threads. Rust cannot say this of an
@@ -71,24 +74,27 @@ struct Maker {
 /// locks for the eight hours that are usual. MySQL has no such setting.
 const SETTINGS: &str = "SET autocommit = 1 /*M!100300 , idle_transaction_timeout = 15 */";
 
+impl Maker {
+    async fn open(&self) -> Result<Session> {
+        if let Some(runtime) = callers_runtime() {
+            let target = Arc::clone(&self.target);
+            if let Some(opened) = open_on(&runtime, async move { target.open().await }).await {
+                let mut session = opened?;
+                session.life.spawn_on(std::future::pending(), &runtime);
+                return Ok(session);
+            }
+        }
+        // On the runtime that is entered.
+        self.target.open().await
+    }
+}
+
 impl Manager for Maker {
     type Type = Session;
     type Error = Error;
 
     async fn create(&self) -> Result<Session> {
-        let mut session = match callers_runtime() {
-            None => self.target.open().await?,
-            Some(runtime) => {
-                let target = Arc::clone(&self.target);
-                let open = runtime.spawn(async move { target.open().await });
-                let mut session = open.await.unwrap_or_else(|ended| {
-                    let text = "open a connection to MySQL: the caller's runtime has ended";
-                    Err(Error::new(ErrorKind::Transient, text).with_source(ended))
-                })?;
-                session.life.spawn_on(std::future::pending(), &runtime);
-                session
-            }
-        };
+        let mut session = self.open().await?;
         session.limit = self.limit;
         session.plain(SETTINGS).await.doing("set up a connection to MySQL")?;
         Ok(session)
@@ -116,8 +122,11 @@ impl Pools {
                 .with_source(error)
         })?;
         let mut pools = self.by_runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime.id()) {
-            return Ok(pool.clone());
+        if let Some(at) = pools.iter().position(|(id, _)| *id == runtime.id()) {
+            let used = pools.remove(at);
+            let pool = used.1.clone();
+            pools.push(used);
+            return Ok(pool);
         }
         let maker = Maker { target: Arc::clone(&self.target), limit: self.limit };
         let pool = Pool::builder(maker).max_size(self.size).build().map_err(|error| {

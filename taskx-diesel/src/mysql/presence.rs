@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
+use diesel::{
+    QueryResult,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
 use taskx_core::{error::Result, job::WorkerId, store::News};
 use tokio::sync::Mutex;
 
@@ -11,10 +14,15 @@ use super::{
     batch::name_list,
     connect::Target,
     run::{Run, Session},
-    statements::workers::{FreeLock, LookAround, SetPresence, TakeLock},
+    statements::workers::{FreeLock, HasLock, LookAround, SetPresence, TakeLock},
     upkeep::duration,
 };
 use crate::{error::Doing, statement::Sql, values::DbId};
+
+/// The server ends what takes longer than this many seconds, and not the connection: its end would
+/// free the locks, and others take the worker for dead.
+const LIMITS: &str = "SET lock_wait_timeout = 2 /*M!100300 , max_statement_time = 2 */ \
+    /*!80000 , max_execution_time = 2000 */";
 
 /// The connection that holds the locks.
 pub(super) struct Presence {
@@ -32,23 +40,28 @@ impl Presence {
         Self { target, session: Mutex::const_new(None) }
     }
 
-    /// Takes or keeps the lock of a worker, and tells what waits in these queues. The lock is not
-    /// held if the server has none, or there is no such worker.
-    pub(super) async fn hold(&self, worker: WorkerId, queues: &[String]) -> Result<(bool, News)> {
-        let queues = name_list(queues.iter().map(String::as_str));
+    /// Takes or keeps the lock of a worker, and tells what waits in these queues, if that could be
+    /// looked up. The lock is not held if the server has none, or there is no such worker.
+    pub(super) async fn hold(
+        &self,
+        worker: WorkerId,
+        queues: &[String],
+    ) -> Result<(bool, Option<News>)> {
+        let name = lock_name(worker);
         let mut place = self.session.lock().await;
         if let Some(mut session) = place.take() {
             // Taken out meanwhile: a call that is dropped half-way leaves no connection behind.
-            if let Ok(answer) = hold_on(&mut session, worker, &queues).await {
+            if let Ok(answer) = keep(&mut session, worker, &name, queues).await {
                 *place = Some(session);
                 return Ok(answer);
             }
         }
         let mut session = self.target.open().await?;
-        let answer = hold_on(&mut session, worker, &queues).await;
-        let answer = answer.doing("hold the presence lock")?;
+        session.plain(LIMITS).await.doing("set up the presence connection")?;
+        // The lock comes first: others may be looking for it by now.
+        let held = take(&mut session, worker, &name).await.doing("take the presence lock")?;
         *place = Some(session);
-        Ok(answer)
+        Ok((held, None))
     }
 
     /// Frees the lock of a worker that has ended.
@@ -67,19 +80,38 @@ async fn release(session: &mut Session, name: &str) -> QueryResult<()> {
     Ok(())
 }
 
-async fn hold_on(
+/// Keeps the lock by the look. Where that fails on a connection that still answers (the table is being
+/// altered, or the server is slow), the lock is looked at alone.
+async fn keep(
     session: &mut Session,
     worker: WorkerId,
-    queues: &str,
-) -> QueryResult<(bool, News)> {
-    let name = lock_name(worker);
+    name: &str,
+    queues: &[String],
+) -> QueryResult<(bool, Option<News>)> {
+    let (has, news) = match look(session, name, queues).await {
+        Ok((has, news)) => (has, Some(news)),
+        // The answer may still come.
+        Err(lost @ DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)) => {
+            return Err(lost);
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the look for jobs failed");
+            let has: Vec<Option<i64>> = session.load(HasLock::with((name,))).await?;
+            (has == [Some(1)], None)
+        }
+    };
+    Ok((has || take(session, worker, name).await?, news))
+}
+
+/// Whether this session holds the lock, and what waits.
+async fn look(session: &mut Session, name: &str, queues: &[String]) -> QueryResult<(bool, News)> {
+    let queues = name_list(queues.iter().map(String::as_str));
     let rows: Vec<(Option<i64>, Option<i64>, Option<String>)> =
-        session.load(LookAround::with((&name, queues))).await?;
+        session.load(LookAround::with((name, &queues))).await?;
     let has = rows.iter().any(|(has, ..)| *has == Some(1));
-    let held = has || take(session, worker, &name).await?;
     let next_due = rows.iter().find_map(|(_, micros, _)| *micros).map(duration);
     let waiting = rows.into_iter().filter_map(|(.., queue)| queue).collect();
-    Ok((held, News { waiting, next_due }))
+    Ok((has, News { waiting, next_due }))
 }
 
 /// Takes a lock that this session does not hold.

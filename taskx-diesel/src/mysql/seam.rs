@@ -227,7 +227,7 @@ impl Store for MysqlStore {
     }
 
     async fn look_around(&self, worker: WorkerId, queues: &[String]) -> Result<Option<News>> {
-        self.presence.hold(worker, queues).await.map(|(_, news)| Some(news))
+        self.presence.hold(worker, queues).await.map(|(_, news)| news)
     }
 
     async fn prune(&self, limit: u32) -> Result<Pruned> {

@@ -36,8 +36,8 @@ pub(super) async fn promote(session: &mut Session, limit: u32) -> QueryResult<Pr
 
 /// How long until the next job is due; zero if one is.
 pub(super) async fn next_due(session: &mut Session) -> QueryResult<Option<Duration>> {
-    let next: Vec<Option<i64>> = session.load(NextDue::with(())).await?;
-    Ok(next.into_iter().next().flatten().map(duration))
+    let next: Vec<i64> = session.load(NextDue::with(())).await?;
+    Ok(next.into_iter().next().map(duration))
 }
 
 /// A number of microseconds as a duration; what is past is now.

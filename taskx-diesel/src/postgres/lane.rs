@@ -31,6 +31,7 @@ use taskx_core::{
 use crate::{
     error::error_from_diesel,
     postgres::session::{Life, Session, Target},
+    redial::open_on,
 };
 
 /// How often a transaction is tried that others made fail: a deadlock, a serialization failure.
@@ -80,16 +81,17 @@ impl Manager for Maker {
     type Error = Error;
 
     async fn create(&self) -> Result<Slot> {
-        let Session { conn, life } = match callers_runtime() {
-            None => self.target.open(&self.settings).await?,
+        let opened = match callers_runtime() {
+            None => None,
             Some(runtime) => {
                 let (target, settings) = (Arc::clone(&self.target), self.settings.clone());
-                let open = async move { target.open(&settings).await };
-                runtime.spawn(open).await.unwrap_or_else(|ended| {
-                    let text = "open a connection to PostgreSQL: the caller's runtime has ended";
-                    Err(Error::new(ErrorKind::Transient, text).with_source(ended))
-                })?
+                open_on(&runtime, async move { target.open(&settings).await }).await
             }
+        };
+        let Session { conn, life } = match opened {
+            Some(opened) => opened?,
+            // On the runtime that is entered.
+            None => self.target.open(&self.settings).await?,
         };
         Ok(Slot { conn: Some(conn), life })
     }

@@ -1,11 +1,16 @@
 //! Each App runs its own tasks, in its own database, by its own settings.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rstest::rstest;
-use taskx::{ErrorKind, JobState, inspect::Inspect};
-use taskx_core::job::NewJob;
-use taskx_tests::{Engine, SOON};
+use taskx::{App, ErrorKind, JobState, inspect::Inspect};
+use taskx_core::{
+    config::Config,
+    job::NewJob,
+    store::Store,
+    testing::faults::{Fault, FaultStore, Verb},
+};
+use taskx_tests::{Engine, SOON, stores};
 
 use crate::{Diary, Order, Plain, billing::Bill};
 
@@ -26,9 +31,8 @@ async fn apps_with_databases_of_their_own_do_not_meet(
     let plain = here.app().state(plain_diary.clone()).build().await.unwrap();
     assert_eq!(shop.config().concurrency, 3);
     assert_eq!((shop.name(), plain.name()), (Some("shop"), None));
-    let names = |app: &taskx::App| -> Vec<_> {
-        app.tasks().unwrap().iter().map(|task| task.name).collect()
-    };
+    let names =
+        |app: &App| -> Vec<_> { app.tasks().unwrap().iter().map(|task| task.name).collect() };
     assert_eq!(names(&shop), ["order", "pack"]);
     assert_eq!((names(&billing), names(&plain)), (vec!["order"], vec!["plain"]));
 
@@ -78,13 +82,38 @@ async fn a_worker_at_rest_hears_of_anothers_jobs(
     let diary = Diary::default();
     let app = database.app().state(diary.clone()).build().await.unwrap();
     let other = database.app().state(Diary::default()).build().await.unwrap();
-    let hour = Duration::from_secs(3_600);
-    let worker = app.background_worker().poll_interval(hour).start().await.unwrap();
+    let worker = app.background_worker().poll_interval(HOUR).start().await.unwrap();
     tokio::time::sleep(RESTS_AFTER).await;
+    expect_two(&other, &diary).await;
+    worker.stop().await.unwrap();
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Two jobs of another App, one of them due later, are run.
+async fn expect_two(other: &App, diary: &Diary) {
     let later = Plain::apply().delay(Duration::from_secs(1)).to(other.queue()).await.unwrap();
     Plain::apply().to(other.queue()).await.unwrap().wait(SOON).await.unwrap();
     later.wait(SOON).await.unwrap();
     assert_eq!(diary.read(), ["plain", "plain"]);
+}
+
+/// A worker whose presence connection is lost for good has no heartbeat that looks.
+#[rstest]
+#[tokio::test]
+async fn a_worker_that_cannot_look_around_polls(
+    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+) {
+    let Some(database) = engine.database() else { return };
+    let diary = Diary::default();
+    let other = database.app().state(Diary::default()).build().await.unwrap();
+    let store = Arc::new(FaultStore::new(Arc::from(stores::open(&database).await)));
+    let app = App::builder().config(Config::default()).store(Arc::clone(&store) as Arc<dyn Store>);
+    let app = app.state(diary.clone()).build().await.unwrap();
+    let worker = app.background_worker().poll_interval(HOUR).start().await.unwrap();
+    tokio::time::sleep(RESTS_AFTER).await;
+    store.every(Verb::Presence, Some(Fault::Before));
+    expect_two(&other, &diary).await;
     worker.stop().await.unwrap();
 }
 

@@ -105,9 +105,13 @@ fn lone_callers_come_from_runtimes_that_end(
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(jobs(&database), 10);
+    // One that cannot drive a connection.
+    let (bare, queue) = (tokio::runtime::Builder::new_multi_thread().build().unwrap(), app.queue());
+    bare.block_on(async { Add::apply(10, 9).to(queue).await }).unwrap();
+    assert_eq!(jobs(&database), 11);
     // And nobody waits for what has gone.
     home.block_on(async { Add::apply(10, 10).to(app.queue()).await }).unwrap();
-    assert_eq!(jobs(&database), 11);
+    assert_eq!(jobs(&database), 12);
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
 }
 

@@ -20,10 +20,12 @@ statement! {
         "UPDATE ", ids!(), " STRAIGHT_JOIN taskx_jobs j FORCE INDEX (PRIMARY) ON j.id = UNHEX(s.id) SET j.state = 0"
     );
 
-    /// How many microseconds until the next job is due.
-    pub(in crate::mysql) NextDue() -> Nullable<BigInt> =
-        "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), MIN(due_at))
-         FROM taskx_jobs FORCE INDEX (taskx_jobs_due) WHERE due_at IS NOT NULL";
+    /// How many microseconds until the next job is due; no row if none waits. For a `MIN(due_at)` with
+    /// this condition MariaDB reads every job that is due later.
+    pub(in crate::mysql) NextDue() -> BigInt =
+        "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), due_at)
+         FROM taskx_jobs FORCE INDEX (taskx_jobs_due)
+         WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
 
     /// The first available jobs of a queue, with their tasks.
     pub(in crate::mysql) FirstTasks(queue: Text, limit: Integer) -> (TaskxId, Text) =

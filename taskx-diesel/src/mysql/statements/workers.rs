@@ -95,15 +95,19 @@ statement! {
     /// 1 if this session holds the lock by now, 0 if another one does, NULL if there are no locks.
     pub(in crate::mysql) TakeLock(name: Text) -> Nullable<BigInt> = "SELECT GET_LOCK(?, 0)";
 
-    /// First whether this session holds the lock (1; a second GET_LOCK would count it twice), and how
-    /// many microseconds until the next job is due; then each of these queues that has available
-    /// jobs. `LIMIT` keeps the server from looking at more than one job of a queue: an `EXISTS` it
-    /// may turn into a join.
+    /// 1 if this session holds the lock. A second GET_LOCK would count it twice.
+    pub(in crate::mysql) HasLock(name: Text) -> Nullable<BigInt> =
+        "SELECT IS_USED_LOCK(?) = CONNECTION_ID()";
+
+    /// First [`HasLock`], and how many microseconds until the next job is due; then each of these
+    /// queues that has available jobs. `LIMIT` keeps the server from looking at more than one job of
+    /// a queue: an `EXISTS` it may turn into a join.
     pub(in crate::mysql) LookAround(lock: Text, queues: Text) ->
         (Nullable<BigInt>, Nullable<BigInt>, Nullable<Text>) = concat!(
         "SELECT IS_USED_LOCK(?) = CONNECTION_ID(),
-            TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), MIN(due_at)), NULL
-         FROM taskx_jobs FORCE INDEX (taskx_jobs_due) WHERE due_at IS NOT NULL
+            (SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), due_at)
+             FROM taskx_jobs FORCE INDEX (taskx_jobs_due)
+             WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1), NULL
          UNION ALL
          SELECT NULL, NULL, s.name FROM ", names!(), "
          WHERE (SELECT 1 FROM taskx_jobs j FORCE INDEX (taskx_jobs_ready)
