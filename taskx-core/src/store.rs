@@ -476,9 +476,9 @@ pub trait Store: crate::inspect::Inspect + fmt::Debug + Send + Sync + 'static {
     async fn hold_presence(&self, worker: WorkerId) -> Result<bool>;
 
     /// Keeps the presence lock as [`hold_presence`](Self::hold_presence) does and, where
-    /// [`watch`](Self::watch) answers [`WakeSource::Poll`], tells what a poll would find;
-    /// `None` from an engine that sends messages, and where this look found nothing out. One statement for both: each worker calls this
-    /// once a second, also when nothing happens.
+    /// [`watch`](Self::watch) answers [`WakeSource::Poll`], tells what a poll would find; `None` from
+    /// an engine that sends messages, and where this look found nothing out. One statement for both:
+    /// each worker calls this once a second, also when nothing happens.
     ///
     /// # Errors
     /// Transient ones.

@@ -73,36 +73,13 @@ async fn apps_with_databases_of_their_own_do_not_meet(
 /// A worker without messages polls for 5 s, then ever less often; after that it is at rest.
 const RESTS_AFTER: Duration = Duration::from_secs(8);
 
+/// Where the engine tells of nothing, the heartbeat looks each second, and if it cannot (its
+/// connection is lost for good), the worker polls.
 #[rstest]
 #[tokio::test]
 async fn a_worker_at_rest_hears_of_anothers_jobs(
     #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
-) {
-    let Some(database) = engine.database() else { return };
-    let diary = Diary::default();
-    let app = database.app().state(diary.clone()).build().await.unwrap();
-    let other = database.app().state(Diary::default()).build().await.unwrap();
-    let worker = app.background_worker().poll_interval(HOUR).start().await.unwrap();
-    tokio::time::sleep(RESTS_AFTER).await;
-    expect_two(&other, &diary).await;
-    worker.stop().await.unwrap();
-}
-
-const HOUR: Duration = Duration::from_secs(3_600);
-
-/// Two jobs of another App, one of them due later, are run.
-async fn expect_two(other: &App, diary: &Diary) {
-    let later = Plain::apply().delay(Duration::from_secs(1)).to(other.queue()).await.unwrap();
-    Plain::apply().to(other.queue()).await.unwrap().wait(SOON).await.unwrap();
-    later.wait(SOON).await.unwrap();
-    assert_eq!(diary.read(), ["plain", "plain"]);
-}
-
-/// A worker whose presence connection is lost for good has no heartbeat that looks.
-#[rstest]
-#[tokio::test]
-async fn a_worker_that_cannot_look_around_polls(
-    #[values(Engine::Sqlite, Engine::Postgres, Engine::Mysql)] engine: Engine,
+    #[values(false, true)] is_blind: bool,
 ) {
     let Some(database) = engine.database() else { return };
     let diary = Diary::default();
@@ -110,10 +87,14 @@ async fn a_worker_that_cannot_look_around_polls(
     let store = Arc::new(FaultStore::new(Arc::from(stores::open(&database).await)));
     let app = App::builder().config(Config::default()).store(Arc::clone(&store) as Arc<dyn Store>);
     let app = app.state(diary.clone()).build().await.unwrap();
-    let worker = app.background_worker().poll_interval(HOUR).start().await.unwrap();
+    let hour = Duration::from_secs(3_600);
+    let worker = app.background_worker().poll_interval(hour).start().await.unwrap();
     tokio::time::sleep(RESTS_AFTER).await;
-    store.every(Verb::Presence, Some(Fault::Before));
-    expect_two(&other, &diary).await;
+    store.every(Verb::Presence, is_blind.then_some(Fault::Before));
+    let later = Plain::apply().delay(Duration::from_secs(1)).to(other.queue()).await.unwrap();
+    Plain::apply().to(other.queue()).await.unwrap().wait(SOON).await.unwrap();
+    later.wait(SOON).await.unwrap();
+    assert_eq!(diary.read(), ["plain", "plain"]);
     worker.stop().await.unwrap();
 }
 
