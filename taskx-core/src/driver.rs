@@ -62,12 +62,16 @@ pub(crate) fn choose(config: &Config) -> Result<(&'static DriverDef, ConnectOpti
         .find(|driver| driver.engine == engine)
         .ok_or_else(|| {
             let feature = engine.to_string().to_lowercase().replace("postgresql", "postgres");
+            let missing = if config.database_url.is_some() {
+                format!("{place} names {engine}, whose driver is not compiled in:")
+            } else {
+                "no database is configured, and the default, SQLite, is not compiled in: \
+                 set DATABASE_URL, or"
+                    .to_owned()
+            };
             Error::new(
                 ErrorKind::Config,
-                format!(
-                    "{place} names {engine}, whose driver is not compiled in: \
-                     add the feature `{feature}` to taskx in Cargo.toml"
-                ),
+                format!("{missing} add the feature `{feature}` to taskx in Cargo.toml"),
             )
         })?;
     Ok((driver, ConnectOptions { url, lease: config.lease, create: true }))
@@ -136,5 +140,11 @@ mod tests {
         };
         let text = choose(&config).unwrap_err().to_string();
         assert!(text.contains("feature `postgres`") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_default_asks_for_a_url() {
+        let text = choose(&Config::default()).unwrap_err().to_string();
+        assert!(text.contains("set DATABASE_URL, or add the feature `sqlite`"), "{text}");
     }
 }
